@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! [`Connection`] and [`OpenRequest`]: who asks, and for what.
+
+use crate::{Disk, Log, Op, Opened, Pool, Result, Server, SyncDisk, latch::Latch, sync};
+use futures_lite::FutureExt;
+use std::{net::SocketAddr, sync::Arc};
+
+/// Where a client comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Peer {
+    /// TCP.
+    Ip(SocketAddr),
+    /// A Unix domain socket.
+    Unix,
+    /// Another machine of the same host.
+    Vsock {
+        /// Context id.
+        cid: u32,
+        /// Port.
+        port: u32,
+    },
+    /// Standard input and output, or a socket of an unknown kind.
+    Other,
+}
+
+/// What is known of one connection. Cheap to clone; a disk or layer keeps what it needs of it.
+#[derive(Clone)]
+pub struct Connection(Arc<Inner>);
+
+struct Inner {
+    server: Server,
+    number: u64,
+    peer: Peer,
+    pool: Pool,
+    gone: Latch,
+    log: Log,
+}
+
+impl Connection {
+    /// `number` counts connections from 1 and appears in messages.
+    pub fn new(server: &Server, number: u64, peer: Peer) -> Connection {
+        Connection(Arc::new(Inner {
+            server: server.clone(),
+            number,
+            peer,
+            pool: Pool::new(),
+            gone: Latch::default(),
+            log: server.log().connection(number),
+        }))
+    }
+
+    /// Counts from 1.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Where the client comes from.
+    pub fn peer(&self) -> Peer {
+        self.0.peer
+    }
+
+    /// The process it belongs to.
+    pub fn server(&self) -> &Server {
+        &self.0.server
+    }
+
+    /// The buffers of this connection.
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// Speaks on behalf of this connection.
+    pub fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// Closes the connection: requests in flight are finished, nothing more is read.
+    pub fn disconnect(&self) {
+        self.0.gone.set();
+    }
+
+    /// Whether the client has gone, was sent away, or the server stops.
+    pub fn is_gone(&self) -> bool {
+        self.0.gone.is_set() || self.0.server.stopping()
+    }
+
+    /// Resolves when [`is_gone`](Connection::is_gone) becomes true: what a sleeping layer races against.
+    pub async fn gone(&self) {
+        self.0.gone.wait().or(self.0.server.stopped()).await;
+    }
+}
+
+/// All there is to know when an export is opened. Plain fields: a filter changes what it likes and passes it on.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct OpenRequest {
+    /// Name of the export as the client sent it; often empty.
+    pub export: Arc<str>,
+    /// The disk will not be written (`-r`, or a filter that keeps writes to itself).
+    pub read_only: bool,
+    /// The client speaks TLS.
+    pub tls: bool,
+    /// The connection.
+    pub connection: Connection,
+    log: Log,
+}
+
+impl OpenRequest {
+    /// For the export named `export` on behalf of `connection`.
+    pub fn new(connection: &Connection, export: &str) -> OpenRequest {
+        OpenRequest {
+            export: export.into(),
+            read_only: false,
+            tls: false,
+            connection: connection.clone(),
+            log: connection.log().clone(),
+        }
+    }
+
+    /// The buffers of the connection.
+    pub fn pool(&self) -> Pool {
+        self.connection.pool().clone()
+    }
+
+    /// Speaks for the component that is being opened.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The same request, handed to `component`: its messages carry that name.
+    pub fn to(mut self, component: &str) -> OpenRequest {
+        self.log = self.connection.log().named(component);
+        self
+    }
+
+    /// Answers with an asynchronous disk.
+    pub fn ready(&self, disk: impl Disk) -> Opened {
+        Op::ok(Arc::new(disk))
+    }
+
+    /// Answers with a disk in plain code that never sleeps: every call runs in the connection's own task.
+    pub fn inline<D: SyncDisk>(&self, disk: D) -> Opened {
+        let pool = self.pool();
+        Op::now(|| Ok(Arc::new(sync::Inline::new(disk, pool)?) as Arc<dyn Disk>))
+    }
+
+    /// Answers with a disk in plain code that may sleep: `open` and all later calls run on a pool of threads.
+    pub fn blocking<D: SyncDisk>(&self, open: impl FnOnce() -> Result<D> + Send + 'static) -> Opened {
+        let pool = self.pool();
+        Op::blocking(move || Ok(Arc::new(sync::Blocking::new(open()?, pool)?) as Arc<dyn Disk>))
+    }
+}
