@@ -1,2 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-fn main() {}
+//! The program `nbdkit`.
+
+fn main() -> std::process::ExitCode {
+    nbdkit::main()
+}

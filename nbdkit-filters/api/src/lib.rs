@@ -37,6 +37,7 @@ mod filter;
 mod gate;
 mod ground;
 mod next;
+mod window;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -44,3 +45,4 @@ pub mod testing;
 pub use filter::{Filter, FilterEntry, OpenedExt};
 pub use nbdkit_plugin::*;
 pub use next::{Below, Next};
+pub use window::Window;

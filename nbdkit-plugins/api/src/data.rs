@@ -182,6 +182,33 @@ impl Data {
         *self = runs.into();
     }
 
+    /// The same bytes with every range of a file read into memory; zero runs stay what they are.
+    ///
+    /// Ready under the same conditions as [`into_buf`](Data::into_buf).
+    pub fn fetch(self, pool: &Pool) -> Op<'static, Data> {
+        if !self.runs().iter().any(|run| matches!(run, Run::File(_))) {
+            return Op::ok(self);
+        }
+        if let Data(Rope::One(Run::File(range))) = &self {
+            let mut out = pool.get(range.len as usize);
+            if range.read_now(&mut out) == out.len() {
+                return Op::ok(out.freeze().into());
+            }
+        }
+        let pool = pool.clone();
+        Op::blocking(move || {
+            let runs = self.into_runs().into_iter().map(|run| match run {
+                Run::File(range) => {
+                    let mut out = pool.get(range.len as usize);
+                    range.read(&mut out)?;
+                    Ok(Run::Bytes(out.freeze()))
+                }
+                run => Ok(run),
+            });
+            Ok(runs.collect::<Result<Vec<Run>>>()?.into())
+        })
+    }
+
     /// The bytes in one piece.
     ///
     /// Ready when they are in memory or in the page cache (asked with `RWF_NOWAIT`, which costs no more than a

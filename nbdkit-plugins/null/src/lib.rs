@@ -46,6 +46,9 @@ impl Plugin for Null {
         (info.flush, info.trim, info.fast_zero, info.extents, info.multi_conn) =
             (true, true, true, true, true);
         (info.zero, info.fua, info.cache) = (Support::Native, Support::Native, Support::Native);
+        if req.read_only {
+            info.without_writing();
+        }
         req.ready(NullDisk { info })
     }
 }

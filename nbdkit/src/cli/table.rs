@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Two columns of text for a terminal: what it is called, what it does.
+
+/// The right column begins here at the latest.
+const COLUMN: usize = 28;
+/// How long a line may be.
+const WIDTH: usize = 80;
+
+/// The left text of each row, and beside it the right one, wrapped. A left text that is too long for its column has a
+/// line of its own.
+pub(super) fn table(indent: usize, rows: &[(String, String)]) -> String {
+    let end = |(left, _): &(String, String)| indent + left.chars().count() + 2;
+    let column = rows.iter().map(end).filter(|end| *end <= COLUMN).max().unwrap_or(COLUMN);
+    let mut text = String::new();
+    let mut line = |left: &str, right: &str| {
+        let padded = format!("{left:column$}{right}");
+        text.push_str(padded.trim_end());
+        text.push('\n');
+    };
+    for row in rows {
+        let mut left = format!("{:indent$}{}", "", row.0);
+        if end(row) > column {
+            line(&std::mem::take(&mut left), "");
+        }
+        for right in wrap(&row.1, WIDTH - column) {
+            line(&std::mem::take(&mut left), &right);
+        }
+    }
+    text
+}
+
+/// At least one line. Words longer than a line stay whole.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns() {
+        let rows = |rows: &[(&str, &str)]| -> Vec<_> {
+            rows.iter().map(|(left, right)| (left.to_string(), right.to_string())).collect()
+        };
+        assert_eq!(table(0, &rows(&[("a", "one"), ("long", "two  words")])), "a     one\nlong  two words\n");
+        assert_eq!(table(2, &rows(&[("a", "")])), "  a\n");
+        let wide = "x".repeat(30);
+        assert_eq!(table(0, &rows(&[(&wide, "one"), ("a", "two")])), format!("{wide}\n   one\na  two\n"));
+        let words = "word ".repeat(30);
+        let text = table(0, &rows(&[("key=<VALUE>", &words)]));
+        assert!(text.lines().all(|line| line.len() <= WIDTH) && text.lines().count() == 3, "{text}");
+        assert!(text.lines().nth(1).unwrap().starts_with("             word"), "{text}");
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The life of one connection: preconnect, handshake, transmission, close. A connection is one future.
+
+mod flight;
+mod inbox;
+mod negotiate;
+mod outbox;
+mod reply;
+mod transmit;
+
+use crate::wire::Wire;
+use futures_lite::FutureExt;
+use libc::{ECONNRESET, EPIPE, ESHUTDOWN};
+use nbd_proto::server::Config;
+use nbdkit_filter::Next;
+use nbdkit_plugin::{Connection, EIO, Error, Op, Peer, Result, Server};
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+/// What is the same for all connections.
+pub struct Service {
+    /// Who runs us.
+    pub server: Server,
+    /// Filters and plugin.
+    pub chain: Next,
+    /// What is offered to clients.
+    pub config: Config,
+    /// `-r`.
+    pub read_only: bool,
+    /// `-t`: how many operations of one connection may be under way at once.
+    pub threads: usize,
+    /// `--timeout`: how long a handshake may take.
+    pub timeout: Option<Duration>,
+}
+
+impl Service {
+    /// Serves one client to its end. `number` counts connections from 1.
+    pub async fn serve(&self, number: u64, wire: Wire, peer: Peer) {
+        let connection = Connection::new(&self.server, number, peer);
+        connection.log().debug(format_args!("accepted connection from {peer:?}"));
+        if let Err(error) = self.talk(&wire, &connection).await {
+            let log = connection.log().named("nbdkit");
+            match error.errno() {
+                // Somebody who hangs up while we talk, or is there when we end, is not worth a line.
+                EPIPE | ECONNRESET | ESHUTDOWN => log.debug(format_args!("{error}")),
+                _ => log.error(format_args!("{error}")),
+            }
+        }
+        wire.shutdown();
+        connection.log().debug(format_args!("connection closed"));
+    }
+
+    async fn talk(&self, wire: &Wire, connection: &Connection) -> Result<()> {
+        survive(self.chain.preconnect(connection.clone())).await?;
+        let Some(open) = negotiate::negotiate(self, wire, connection).await? else { return Ok(()) };
+        let negotiate::Open { session, disk, early } = open;
+        let log = connection.log().named("nbdkit");
+        let transmission =
+            transmit::Transmission { wire, session: &session, disk: &*disk, connection, threads: self.threads };
+        let goodbye = transmission.run(&early).await;
+        if let Ok(transmit::Goodbye::Polite) = goodbye
+            && let Err(error) = survive(disk.finalize()).await
+        {
+            log.error(format_args!("finalize: {error}"));
+        }
+        if let Err(error) = survive(disk.close()).await {
+            log.error(format_args!("close: {error}"));
+        }
+        goodbye.map(drop)
+    }
+}
+
+/// Awaits an operation of a plugin or filter; one that panics has failed, and no more than that.
+async fn survive<T>(op: Op<'_, T>) -> Result<T> {
+    let future = AssertUnwindSafe(async { op.await });
+    future.catch_unwind().await.unwrap_or_else(|_| Err(Error::new(EIO, "a plugin or filter panicked")))
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! [`Outbox`]: what is to be sent, in the order of sending, described rather than copied.
+
+use crate::wire::Wire;
+use nbd_proto::Head;
+use nbdkit_plugin::Buf;
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+};
+
+/// How many pieces one system call takes at most; Linux allows 1024 (`IOV_MAX`).
+const PIECES: usize = 128;
+static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
+
+enum Piece {
+    Head(Head),
+    Bytes(Buf),
+    Zeroes(u64),
+    Text(Vec<u8>),
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        match self {
+            Piece::Head(head) => head.len() as u64,
+            Piece::Bytes(buf) => buf.len() as u64,
+            Piece::Zeroes(len) => *len,
+            Piece::Text(text) => text.len() as u64,
+        }
+    }
+
+    /// What of it can be sent at once, after `skip` bytes. Long zeroes go in several pieces.
+    fn rest(&self, skip: u64) -> &[u8] {
+        match self {
+            Piece::Head(head) => &head[skip as usize..],
+            Piece::Bytes(buf) => &buf[skip as usize..],
+            Piece::Zeroes(len) => &ZEROES[..ZEROES.len().min((len - skip) as usize)],
+            Piece::Text(text) => &text[skip as usize..],
+        }
+    }
+}
+
+/// What is to be sent.
+#[derive(Default)]
+pub struct Outbox {
+    pieces: VecDeque<Piece>,
+    /// How much of the first piece has been sent.
+    sent: u64,
+    bytes: u64,
+}
+
+impl Outbox {
+    /// How many bytes are to be sent.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// True if all has been sent.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    fn push(&mut self, piece: Piece) {
+        let len = piece.len();
+        if len > 0 {
+            self.bytes += len;
+            self.pieces.push_back(piece);
+        }
+    }
+
+    /// The head of a message.
+    pub fn head(&mut self, head: Head) {
+        self.push(Piece::Head(head));
+    }
+
+    /// Payload in memory.
+    pub fn data(&mut self, buf: Buf) {
+        self.push(Piece::Bytes(buf));
+    }
+
+    /// Payload that is zeroes.
+    pub fn zeroes(&mut self, len: u64) {
+        self.push(Piece::Zeroes(len));
+    }
+
+    /// A message of variable length.
+    pub fn text(&mut self, text: Vec<u8>) {
+        self.push(Piece::Text(text));
+    }
+
+    /// Sends what the socket takes, now. How many bytes that were.
+    pub fn send(&mut self, wire: &Wire) -> io::Result<u64> {
+        let mut total = 0;
+        while !self.is_empty() {
+            let mut bufs = [IoSlice::new(&[]); PIECES];
+            let mut skip = self.sent;
+            let (mut count, mut asked) = (0, 0);
+            for (slot, piece) in bufs.iter_mut().zip(&self.pieces) {
+                let rest = piece.rest(skip);
+                *slot = IoSlice::new(rest);
+                count += 1;
+                asked += rest.len() as u64;
+                let whole = rest.len() as u64 == piece.len() - skip;
+                skip = 0;
+                if !whole {
+                    break;
+                }
+            }
+            let Some(sent) = wire.try_write(&bufs[..count])? else { break };
+            self.advance(sent as u64);
+            total += sent as u64;
+            if (sent as u64) < asked {
+                // The socket is full: another call would only say so.
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    fn advance(&mut self, mut sent: u64) {
+        self.bytes -= sent;
+        while let Some(first) = self.pieces.front() {
+            let left = first.len() - self.sent;
+            if sent < left {
+                self.sent += sent;
+                return;
+            }
+            sent -= left;
+            self.sent = 0;
+            self.pieces.pop_front();
+        }
+    }
+}

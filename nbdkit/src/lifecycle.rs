@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! From the command line to the end: configure, get ready, bind, run the captive command, leave the terminal, serve.
+//!
+//! The fork line: everything above [`Bound::serve`] happens in one thread, and no thread is started before it.
+
+use crate::{
+    captive,
+    cli::{self, Options, Task, Tls, UnixSocket, dump, help, names::Catalogue, options, uri, version},
+    components::Components,
+    connection::Service,
+    listen::{Listener, Listeners, TemporaryDirectory},
+    log::Sink,
+    privileges,
+    process::{self, Side},
+    serve::{self, Clients},
+    wire::Wire,
+};
+use async_executor::Executor;
+use nbd_proto::{
+    server::{Config, Style},
+    wire::HandshakeFlags,
+};
+use nbdkit_plugin::{Error, Log, LogSink, Result, Server};
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+use std::{
+    ffi::OsString,
+    io::Write,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{ExitCode, ExitStatus},
+    sync::Arc,
+};
+
+/// Runs the program and says how it ends.
+pub fn run(args: impl IntoIterator<Item = OsString>, catalogue: Catalogue) -> ExitCode {
+    let options = match Options::parse(args) {
+        Ok(options) => options,
+        Err(error) => return complain(None, &error),
+    };
+    let sink = match Sink::new(options.verbose, options.name.as_deref(), &options.log) {
+        Ok(sink) => Arc::new(sink),
+        Err(error) => return complain(None, &error),
+    };
+    match act(&options, &sink, catalogue) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => complain(Some(&sink), &error),
+    }
+}
+
+/// The first line is the error, others help.
+fn complain(sink: Option<&Arc<Sink>>, error: &Error) -> ExitCode {
+    let text = error.to_string();
+    let (first, help) = text.split_once('\n').unwrap_or((&text, ""));
+    match sink {
+        Some(sink) => sink.error("", format_args!("{first}")),
+        None => eprintln!("nbdkit: error: {first}"),
+    }
+    if !help.is_empty() {
+        eprintln!("{help}");
+    }
+    ExitCode::FAILURE
+}
+
+fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let task = options.task();
+    match task {
+        Task::DumpConfig => return say(&dump::dump_config(&program, &ABILITIES)),
+        Task::ShortOptions => return say(&lines(&options::short())),
+        Task::LongOptions => return say(&lines(&options::long())),
+        Task::Help | Task::Version if options.plugin.is_some() => {}
+        Task::Help => return say(&help::help(catalogue)),
+        Task::Version => return say(&version::version(None)),
+        Task::DumpPlugin | Task::Serve => cli::check(options, false)?,
+    }
+    not_yet(options)?;
+    let plugin = options.plugin.as_deref().ok_or_else(|| no_plugin(task))?;
+    let log = Log::new(sink.clone());
+    let mut components = Components::find(catalogue, plugin, &options.filters, log)?;
+    match task {
+        Task::Help => return say(&help::help_of(&mut components)),
+        Task::Version => return say(&version::version(Some(&components))),
+        _ => components.configure(&options.parameters)?,
+    }
+    if task == Task::DumpPlugin {
+        return say(&dump::dump_plugin(&mut components, &program));
+    }
+    components.complete()?;
+    components.get_ready()?;
+    Bound::bind(options, sink.clone(), components)?.go()
+}
+
+/// What this program can do besides serving.
+const ABILITIES: dump::Abilities = dump::Abilities {
+    exit_with_parent: true,
+    selinux: false,
+    timeout: true,
+    tls: false,
+    vsock: false,
+    zstd: false,
+};
+
+fn no_plugin(task: Task) -> Error {
+    Error::invalid(match task {
+        Task::DumpPlugin => "--dump-plugin needs the name of a plugin\nUse 'nbdkit --dump-plugin PLUGIN', or 'nbdkit --dump-config' for the server itself.",
+        _ => "no plugins given on the command line.\nUse 'nbdkit --help' for help, or try 'nbdkit memory 1G'.",
+    })
+}
+
+fn lines(words: &[String]) -> String {
+    words.iter().map(|word| format!("{word}\n")).collect()
+}
+
+fn say(text: &str) -> Result<u8> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // `nbdkit --help | head` is no error.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io(error, "standard output"))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// Options that are understood but not acted on yet are refused: a server that silently left out what it was asked
+/// for could not be trusted.
+fn not_yet(options: &Options) -> Result<()> {
+    let asked = [
+        ("--vsock", options.vsock),
+        ("--selinux-label", options.selinux_label.is_some()),
+        ("--swap", options.swap),
+        ("--tls", matches!(options.tls, Some(Tls::On | Tls::Require))),
+        ("--tls-certificates", options.tls_certificates.is_some()),
+        ("--tls-psk", options.tls_psk.is_some()),
+        ("--tls-verify-peer", options.tls_verify_peer),
+    ];
+    match asked.into_iter().find(|(_, asked)| *asked) {
+        Some((option, _)) => Err(Error::invalid(format!("{option} is not available in this nbdkit yet"))),
+        None => Ok(()),
+    }
+}
+
+/// Where clients will come from.
+enum Place {
+    Sockets(Vec<Listener>),
+    /// `-s`
+    Stdio,
+}
+
+/// Configured, ready, and reachable; still one thread and in sight of the user.
+struct Bound<'o> {
+    options: &'o Options,
+    sink: Arc<Sink>,
+    components: Components,
+    place: Place,
+    directory: Option<TemporaryDirectory>,
+    uri: Option<String>,
+    port: Option<u16>,
+    unixsocket: Option<PathBuf>,
+}
+
+impl<'o> Bound<'o> {
+    fn bind(options: &'o Options, sink: Arc<Sink>, components: Components) -> Result<Bound<'o>> {
+        let mut unixsocket = None;
+        let listeners = match &options.unix {
+            _ if options.single => Listeners::none(),
+            Some(UnixSocket::Path(path)) => {
+                unixsocket = Some(path.clone());
+                Listeners::unix(path)?
+            }
+            Some(UnixSocket::Private) => {
+                let (listeners, path) = Listeners::temporary()?;
+                unixsocket = Some(path);
+                listeners
+            }
+            None => Listeners::tcp(options)?,
+        };
+        let Listeners { sockets, port, directory } = listeners;
+        let place = if options.single { Place::Stdio } else { Place::Sockets(sockets) };
+        let mut bound = Bound { options, sink, components, place, directory, uri: None, port, unixsocket };
+        bound.uri = bound.find_uri();
+        Ok(bound)
+    }
+
+    /// How a client on this host finds us; with `-s` it cannot.
+    fn find_uri(&self) -> Option<String> {
+        let port = self.port.map(|port| port.to_string());
+        let place = match (&self.place, &self.unixsocket) {
+            (Place::Stdio, _) => return None,
+            (_, Some(path)) => uri::Place::Unix(path),
+            (_, None) => uri::Place::Tcp(self.options.port.as_ref().and(port.as_deref())),
+        };
+        Some(uri::uri(&uri::Uri { place, export: &self.options.exportname, tls: None }))
+    }
+
+    /// On to the end; what returns is how the process ends.
+    fn go(mut self) -> Result<u8> {
+        if let (true, Some(uri)) = (self.options.print_uri, &self.uri) {
+            say(&uri::printed(uri))?;
+        }
+        if self.options.run.is_some() {
+            return self.captive();
+        }
+        self.settle()?;
+        self.serve().map(|()| 0)
+    }
+
+    /// `--run`: the parent runs the command, so that its exit code is that of nbdkit; the child serves.
+    fn captive(mut self) -> Result<u8> {
+        match process::split()? {
+            Side::Child => {
+                self.settle()?;
+                self.serve().map(|()| 0)
+            }
+            Side::Parent(server) => {
+                let command = self.options.run.clone().unwrap_or_default();
+                let port = self.options.port.as_ref().and(self.port).map(|port| port.to_string());
+                let script = captive::script(
+                    &captive::Variables {
+                        uri: self.uri.as_deref().unwrap_or_default(),
+                        exportname: &self.options.exportname,
+                        port: port.as_deref().unwrap_or_default(),
+                        unixsocket: self.unixsocket.as_deref(),
+                        ..captive::Variables::default()
+                    },
+                    &command,
+                );
+                // Our copies of the sockets would keep clients waiting if the server died.
+                self.place = Place::Sockets(Vec::new());
+                let status = captive::run(&script);
+                let server = end(server);
+                let outcome = captive::outcome(status?, server);
+                for message in outcome.messages {
+                    self.sink.error("", format_args!("{message}"));
+                }
+                Ok(outcome.code)
+            }
+        }
+    }
+
+    /// Becomes who and what it will be: another user, in the background, with a pid file.
+    fn settle(&mut self) -> Result<()> {
+        let options = self.options;
+        if options.exit_with_parent {
+            let failed = |errno: nix::Error| Error::io(errno.into(), "--exit-with-parent");
+            nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).map_err(failed)?;
+        }
+        privileges::become_other(options.user.as_deref(), options.group.as_deref())?;
+        if !options.foreground {
+            process::daemonize(options.verbose)?;
+            self.sink.detach();
+        }
+        if let Some(path) = &options.pidfile {
+            write_pid(path)?;
+        }
+        serve::hold_signals()
+    }
+
+    /// Starts threads and serves to the end.
+    fn serve(mut self) -> Result<()> {
+        let clients = self.clients()?;
+        let executor = Arc::new(Executor::new());
+        let server = Server::new(executor.clone(), self.sink.clone());
+        let options = self.options;
+        let (components, directory) = (self.components, self.directory);
+        let result = serve::run(&executor, async {
+            let chain = components.after_fork(&server).await?;
+            let service = Arc::new(Service {
+                server: server.clone(),
+                chain: chain.clone(),
+                config: config(options),
+                read_only: options.readonly,
+                threads: options.threads as usize,
+                timeout: options.timeout,
+            });
+            let served = serve::serve(service, clients.start()?).await;
+            match served {
+                // Requests are still in flight: their disks cannot be cleaned up under them.
+                Err(error) if error.errno() == libc::EINTR => Err(error),
+                served => served.and(chain.cleanup().await),
+            }
+        });
+        if let Some(directory) = directory {
+            directory.remove();
+        }
+        result
+    }
+
+    /// Takes the sockets, or standard input and output; from now on those are the null device.
+    fn clients(&mut self) -> Result<Waiting> {
+        let failed = |errno: std::io::Error| Error::io(errno, "standard input and output");
+        let place = std::mem::replace(&mut self.place, Place::Sockets(Vec::new()));
+        let waiting = match place {
+            Place::Sockets(sockets) => Waiting::Sockets(sockets),
+            Place::Stdio => Waiting::Stdio(
+                rustix::io::dup(std::io::stdin()).map_err(|e| failed(e.into()))?,
+                rustix::io::dup(std::io::stdout()).map_err(|e| failed(e.into()))?,
+            ),
+        };
+        process::silence(true)?;
+        Ok(waiting)
+    }
+}
+
+/// Clients that nobody listens to yet: making them asynchronous starts a thread.
+enum Waiting {
+    Sockets(Vec<Listener>),
+    Stdio(OwnedFd, OwnedFd),
+}
+
+impl Waiting {
+    fn start(self) -> Result<Clients> {
+        Ok(match self {
+            Waiting::Sockets(sockets) => {
+                Clients::Listen(sockets.into_iter().map(Listener::start).collect::<Result<_>>()?)
+            }
+            Waiting::Stdio(input, output) => Clients::One(
+                Wire::pair(input, output).map_err(|error| Error::io(error, "-s: standard input and output"))?,
+            ),
+        })
+    }
+}
+
+fn config(options: &Options) -> Config {
+    let style = if options.oldstyle { Style::Oldstyle } else { Style::Newstyle };
+    Config::default()
+        .style(style)
+        .handshake_flags(HandshakeFlags((options.mask_handshake & 0xffff) as u16))
+        .structured_replies(!options.no_structured_replies)
+        .meta_contexts(!options.no_meta_contexts)
+        // `--no-sr` is for testing clients against old servers, which have neither.
+        .extended_headers(!options.no_structured_replies)
+}
+
+fn write_pid(path: &Path) -> Result<()> {
+    let write = || {
+        let mut options = std::fs::File::options();
+        options.write(true).create(true).truncate(true);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        // One write: who polls for the file never reads half a number.
+        options.open(path)?.write_all(format!("{}\n", std::process::id()).as_bytes())
+    };
+    write().map_err(|error| Error::io(error, path.display().to_string()))
+}
+
+/// Ends the server of a captive command. How it ended, if it had before it was asked to.
+fn end(server: Pid) -> Option<ExitStatus> {
+    let early = match waitpid(server, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, code)) => return Some(ExitStatus::from_raw(code << 8)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => return Some(ExitStatus::from_raw(signal as i32)),
+        _ => None,
+    };
+    // If it has just ended by itself, there is nothing to do.
+    let _ = kill(server, Signal::SIGTERM);
+    let _ = waitpid(server, None);
+    early
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The plugins and filters of this build. The one place where they are named.
+
+use nbdkit_filter::FilterEntry;
+use nbdkit_plugin::PluginEntry;
+
+/// The plugins of this build.
+pub static PLUGINS: &[&PluginEntry] = &[
+    #[cfg(feature = "file")]
+    &nbdkit_file_plugin::PLUGIN,
+    #[cfg(feature = "memory")]
+    &nbdkit_memory_plugin::PLUGIN,
+    #[cfg(feature = "null")]
+    &nbdkit_null_plugin::PLUGIN,
+];
+
+/// The filters of this build.
+pub static FILTERS: &[&FilterEntry] = &[
+    #[cfg(feature = "cow")]
+    &nbdkit_cow_filter::FILTER,
+    #[cfg(feature = "delay")]
+    &nbdkit_delay_filter::FILTER,
+    #[cfg(feature = "error")]
+    &nbdkit_error_filter::FILTER,
+    #[cfg(feature = "offset")]
+    &nbdkit_offset_filter::FILTER,
+    #[cfg(feature = "partition")]
+    &nbdkit_partition_filter::FILTER,
+];
