@@ -188,7 +188,10 @@ mod tests {
             (killed(15), Some(exit(1)), 143, vec!["external command was killed by signal 15"]),
         ] {
             let outcome = outcome(command, server);
-            assert_eq!((outcome.code, &outcome.messages[..]), (code, &messages.iter().map(|m| m.to_string()).collect::<Vec<_>>()[..]));
+            assert_eq!(
+                (outcome.code, &outcome.messages[..]),
+                (code, &messages.iter().map(|m| m.to_string()).collect::<Vec<_>>()[..])
+            );
         }
     }
 }

@@ -146,9 +146,10 @@ impl Components {
 
     /// How much the whole chain allows at once.
     pub fn thread_model(&self) -> ThreadModel {
-        self.filters.iter().rev().fold(self.plugin_thread_model(), |below, (_, filter)| {
-            filter.thread_model(below).min(below)
-        })
+        self.filters
+            .iter()
+            .rev()
+            .fold(self.plugin_thread_model(), |below, (_, filter)| filter.thread_model(below).min(below))
     }
 
     /// How much the plugin allows at once.
@@ -283,7 +284,11 @@ mod tests {
             ("disk", &["x", "y"], "size: could not parse size string: x"),
             ("zero", &["a"], "zero: this plugin does not need command line configuration: a"),
             ("zero", &["a=1"], "zero: this plugin does not need command line configuration: a=1"),
-            ("keyed", &["a"], "unknown parameter 'script': expecting key=value on the command line but got: a"),
+            (
+                "keyed",
+                &["a"],
+                "unknown parameter 'script': expecting key=value on the command line but got: a",
+            ),
             ("keyed", &["label=a", "b"], "expecting key=value on the command line but got: b"),
             ("script", &["s", "t"], "expecting key=value on the command line but got: t"),
             ("script", &["s", "other=1"], "unknown parameter 'other'"),
@@ -294,14 +299,20 @@ mod tests {
         let mut script = components("script", &[]);
         script.configure(&words(&["first", "x=1", "5=6=7"][..2])).unwrap();
         assert_eq!(script.dump().0, [("config", "script=first".into()), ("config", "x=1".into())]);
-        assert_eq!(components("disk", &[]).complete().unwrap_err().to_string(), "you must specify size=<SIZE>");
+        assert_eq!(
+            components("disk", &[]).complete().unwrap_err().to_string(),
+            "you must specify size=<SIZE>"
+        );
     }
 
     #[test]
     fn a_component_that_is_not_there() {
         let find = |plugin: &str, filter: &str| {
             let log = components("zero", &[]).log;
-            Components::find(CATALOGUE, plugin.as_ref(), &words(&[filter]), log).map(|_| ()).unwrap_err().to_string()
+            Components::find(CATALOGUE, plugin.as_ref(), &words(&[filter]), log)
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
         };
         assert!(find("nosuch", "inner").starts_with("cannot open plugin \"nosuch\""));
         assert!(find("disk", "nosuch").starts_with("cannot open filter \"nosuch\""));

@@ -7,7 +7,7 @@ use crate::{
     captive,
     cli::{self, Options, Task, Tls, UnixSocket, dump, help, names::Catalogue, options, uri, version},
     components::Components,
-    connection::Service,
+    connection::{Service, Spinners},
     listen::{Listener, Listeners, TemporaryDirectory},
     log::Sink,
     privileges,
@@ -278,6 +278,7 @@ impl<'o> Bound<'o> {
                 read_only: options.readonly,
                 threads: options.threads as usize,
                 timeout: options.timeout,
+                spinners: Spinners::default(),
             });
             let served = serve::serve(service, clients.start()?).await;
             match served {

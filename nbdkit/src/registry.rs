@@ -6,12 +6,32 @@ use nbdkit_plugin::PluginEntry;
 
 /// The plugins of this build.
 pub static PLUGINS: &[&PluginEntry] = &[
+    #[cfg(feature = "example1")]
+    &nbdkit_example1_plugin::PLUGIN,
+    #[cfg(feature = "example2")]
+    &nbdkit_example2_plugin::PLUGIN,
+    #[cfg(feature = "example3")]
+    &nbdkit_example3_plugin::PLUGIN,
     #[cfg(feature = "file")]
     &nbdkit_file_plugin::PLUGIN,
+    #[cfg(feature = "info")]
+    &nbdkit_info_plugin::PLUGIN,
     #[cfg(feature = "memory")]
     &nbdkit_memory_plugin::PLUGIN,
     #[cfg(feature = "null")]
     &nbdkit_null_plugin::PLUGIN,
+    #[cfg(feature = "ones")]
+    &nbdkit_ones_plugin::PLUGIN,
+    #[cfg(feature = "pattern")]
+    &nbdkit_pattern_plugin::PLUGIN,
+    #[cfg(feature = "random")]
+    &nbdkit_random_plugin::PLUGIN,
+    #[cfg(feature = "sparse-random")]
+    &nbdkit_sparse_random_plugin::PLUGIN,
+    #[cfg(feature = "split")]
+    &nbdkit_split_plugin::PLUGIN,
+    #[cfg(feature = "zero")]
+    &nbdkit_zero_plugin::PLUGIN,
 ];
 
 /// The filters of this build.

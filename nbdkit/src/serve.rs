@@ -36,16 +36,17 @@ pub fn release_signals() -> Result<()> {
     ending().thread_unblock().map_err(|errno| Error::io(errno.into(), "sigprocmask"))
 }
 
-/// Runs `main` on this thread and on as many more as there are other CPUs.
+/// Runs `main` on this thread and on as many more as there are other CPUs. The threads watch the sockets themselves
+/// when they have nothing else to do: one hop less than if another thread had to wake them.
 pub fn run<T>(executor: &Arc<Executor<'static>>, main: impl Future<Output = T>) -> T {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get);
     for number in 1..cpus {
         let executor = executor.clone();
         let builder = thread::Builder::new().name(format!("serve-{number}"));
         // With fewer threads it is slower, not wrong.
-        let _ = builder.spawn(move || future::block_on(executor.run(future::pending::<()>())));
+        let _ = builder.spawn(move || async_io::block_on(executor.run(future::pending::<()>())));
     }
-    future::block_on(executor.run(main))
+    async_io::block_on(executor.run(main))
 }
 
 /// Serves clients until a signal comes or somebody asks for the end, then answers what is in flight, closes

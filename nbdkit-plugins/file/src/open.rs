@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`OpenFile`]: a file of one client, and what is known of it.
 
-use crate::{blockdev::Device, evict::Evict};
+use crate::{blockdev::Device, evict::Evict, write::writes_to_memory};
 use nbdkit_plugin::{Arc, Error, Log, Result};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, fstat, openat, seek, statat},
@@ -25,6 +25,8 @@ pub(crate) struct OpenFile {
     pub write: bool,
     /// `None`: a regular file.
     pub device: Option<Device>,
+    /// Writing is copying to the page cache, or to a file that lives in memory.
+    pub writes_to_memory: bool,
     pub abilities: Abilities,
     /// Set if pages are dropped after use.
     pub evict: Option<Evict>,
@@ -34,6 +36,8 @@ pub(crate) struct OpenFile {
 pub(crate) struct Abilities {
     /// Writing that fails instead of sleeping: `RWF_NOWAIT`.
     pub nowait: Ability,
+    /// Writing that ends when the data is on permanent storage: `RWF_DSYNC`.
+    pub dsync: Ability,
     /// Making a hole: `FALLOC_FL_PUNCH_HOLE`.
     pub punch_hole: Ability,
     /// Zeroing allocated space: `FALLOC_FL_ZERO_RANGE`.
@@ -45,27 +49,42 @@ pub(crate) struct Abilities {
 }
 
 impl OpenFile {
-    /// `file` is known to be regular or a block device; messages call it `name`.
+    /// Messages call it `name`.
+    ///
+    /// # Errors
+    /// Unless `file` is a regular file or a block device.
     pub(crate) fn new(file: Arc<File>, name: &str, write: bool, log: &Log) -> Result<OpenFile> {
         let failed = |error: Errno| Error::io(error.into(), format!("open: {name}"));
         let stat = fstat(&file).map_err(failed)?;
-        let (size, device) = match FileType::from_raw_mode(stat.st_mode) {
-            // All I/O says its offset, so the position in the file is free to be moved.
-            FileType::BlockDevice => {
-                (seek(&file, SeekFrom::End(0)).map_err(failed)?, Some(Device::of(&file, stat.st_rdev)))
-            }
-            _ => (u64::try_from(stat.st_size).unwrap_or(0), None),
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        check_servable(kind, name)?;
+        let device = (kind == FileType::BlockDevice).then(|| Device::of(&file, stat.st_rdev));
+        let size = match device {
+            // All I/O says its offset, so that the position in the file is free to be moved.
+            Some(_) => seek(&file, SeekFrom::End(0)).map_err(failed)?,
+            None => u64::try_from(stat.st_size).unwrap_or(0),
         };
         let write = write && !device.as_ref().is_some_and(|device| device.read_only);
+        let writes_to_memory = device.is_none() && writes_to_memory(&file, size);
         let ability = |what| Ability { what, here: AtomicBool::new(true), log: log.clone() };
         let abilities = Abilities {
             nowait: ability("RWF_NOWAIT"),
+            dsync: ability("RWF_DSYNC"),
             punch_hole: ability("FALLOC_FL_PUNCH_HOLE"),
             zero_range: ability("FALLOC_FL_ZERO_RANGE"),
             allocate: ability("fallocate"),
             discard: ability("BLKDISCARD"),
         };
-        Ok(OpenFile { file, name: name.to_owned(), size, write, device, abilities, evict: None })
+        Ok(OpenFile {
+            file,
+            name: name.to_owned(),
+            size,
+            write,
+            device,
+            writes_to_memory,
+            abilities,
+            evict: None,
+        })
     }
 
     /// The error of an attempt to change what may only be read.
@@ -135,10 +154,7 @@ pub(crate) fn open_file(
             opened => (opened, true),
         },
     };
-    let file = Arc::new(File::from(fd.map_err(failed)?));
-    // It may have been replaced since it was looked at.
-    check_servable(FileType::from_raw_mode(fstat(&file).map_err(failed)?.st_mode), name)?;
-    OpenFile::new(file, name, write, log)
+    OpenFile::new(Arc::new(fd.map_err(failed)?.into()), name, write, log)
 }
 
 /// # Errors

@@ -4,10 +4,11 @@
 use crate::open::OpenFile;
 use nbdkit_plugin::{Error, Result, Span};
 use rustix::{
-    fs::fdatasync,
+    fs::{fdatasync, fstatfs},
     io::{Errno, ReadWriteFlags, preadv2, pwritev2},
 };
 use std::{
+    fs::File,
     io::{self, IoSlice, IoSliceMut},
     os::unix::fs::FileExt,
 };
@@ -19,14 +20,26 @@ const SMALL: usize = 256 << 10;
 /// What file systems read before they write a part of it.
 const BLOCK: u64 = 4096;
 
+/// Whether a write to the regular file `file` of `size` bytes is a copy to memory: not one that goes through another
+/// program or over a network, as with FUSE and NFS. These do not know `RWF_NOWAIT` for reading.
+pub(crate) fn writes_to_memory(file: &File, size: u64) -> bool {
+    let mut one = [0];
+    // At its end, so that nothing is read.
+    match preadv2(file, &mut [IoSliceMut::new(&mut one)], size, ReadWriteFlags::NOWAIT) {
+        Ok(_) | Err(Errno::AGAIN) => true,
+        // tmpfs does not know it either.
+        Err(_) => fstatfs(file).is_ok_and(|fs| fs.f_type == libc::TMPFS_MAGIC as _),
+    }
+}
+
 impl OpenFile {
-    /// Writes at once if that will not sleep. `None`: it might, so let a thread write all of it.
+    /// Writes at once if that will not sleep. `None`: it might, so let a thread write all of it, again if need be.
     ///
     /// File systems that know `RWF_NOWAIT` for writing to the page cache (xfs, btrfs) are asked. With others (ext4,
-    /// tmpfs) a small write to a regular file only sleeps when the block around one of its ends must be read first,
-    /// which is looked up, or when the system has more dirty pages than it likes.
+    /// tmpfs) a small write only sleeps when the block around one of its ends must be read first, which is looked up,
+    /// or when the system has more dirty pages than it likes.
     pub(crate) fn write_now(&self, data: &[u8], offset: u64) -> Option<Result<()>> {
-        if self.device.is_some() || self.evict.is_some() || data.len() > SMALL {
+        if !self.writes_to_memory || self.evict.is_some() || data.len() > SMALL {
             return None;
         }
         let flags = ReadWriteFlags::NOWAIT;
@@ -61,12 +74,16 @@ impl OpenFile {
 
     /// Only these bytes become permanent: a flush would have everything that was written before wait for the device.
     fn write_through(&self, mut data: &[u8], mut offset: u64) -> io::Result<()> {
+        let flags = ReadWriteFlags::DSYNC;
         while !data.is_empty() {
-            match pwritev2(&self.file, &[IoSlice::new(data)], offset, ReadWriteFlags::DSYNC) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => (data, offset) = (&data[written..], offset + written as u64),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            let write = || pwritev2(&self.file, &[IoSlice::new(data)], offset, flags);
+            match self.abilities.dsync.attempt(write)? {
+                Some(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Some(written) => (data, offset) = (&data[written..], offset + written as u64),
+                None => {
+                    self.file.write_all_at(data, offset)?;
+                    return Ok(fdatasync(&self.file)?);
+                }
             }
         }
         Ok(())

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Options that contradict each other. Looked at before anything is opened.
 
-use super::{
-    Options,
-    settings::Tls,
-};
+use super::{Options, settings::Tls};
 use nbdkit_plugin::{Error, Result};
 
 /// Whether these options can be used together. `activated`: the sockets come from socket activation.
@@ -39,9 +36,17 @@ fn contradiction(options: &Options) -> Option<(&'static str, &'static str)> {
     let vsock = (options.vsock, "--vsock");
     let run = (options.run.is_some(), "--run");
     let dump = (options.dump_plugin, "--dump-plugin");
-    [(port, unix), (port, single), (unix, single), (single, run), (single, dump), (vsock, unix), (vsock, single)]
-        .into_iter()
-        .find_map(|(one, other)| (one.0 && other.0).then_some((one.1, other.1)))
+    [
+        (port, unix),
+        (port, single),
+        (unix, single),
+        (single, run),
+        (single, dump),
+        (vsock, unix),
+        (vsock, single),
+    ]
+    .into_iter()
+    .find_map(|(one, other)| (one.0 && other.0).then_some((one.1, other.1)))
 }
 
 fn not_with_activation(options: &Options) -> Option<&'static str> {
@@ -66,13 +71,21 @@ mod tests {
 
     #[test]
     fn where_to_listen() {
-        for line in ["-p1 -U-", "-p1 -s", "-U- -s", "-s --run x", "-s --dump-plugin", "--vsock -U-", "--vsock -s"] {
+        for line in
+            ["-p1 -U-", "-p1 -s", "-U- -s", "-s --run x", "-s --dump-plugin", "--vsock -U-", "--vsock -s"]
+        {
             let error = checked(line, false).unwrap_err().to_string();
             assert!(error.starts_with("--dump-plugin, -p, --run, -s, -U or --vsock options cannot be used in this combination\nUse either "), "{line}: {error}");
         }
-        for line in
-            ["", "--run x", "--run x -p1", "--run x -U-", "--run x --vsock", "--vsock -p1", "--dump-plugin --run x"]
-        {
+        for line in [
+            "",
+            "--run x",
+            "--run x -p1",
+            "--run x -U-",
+            "--run x --vsock",
+            "--vsock -p1",
+            "--dump-plugin --run x",
+        ] {
             checked(line, false).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
         let error = checked("-s --run x", false).unwrap_err().to_string();
@@ -81,11 +94,19 @@ mod tests {
 
     #[test]
     fn socket_activation() {
-        for (line, flag) in
-            [("-i::1", "-i"), ("-p1", "-p"), ("--run x", "--run"), ("-s", "-s"), ("-U-", "-U"), ("-p1 -U-", "-p")]
-        {
+        for (line, flag) in [
+            ("-i::1", "-i"),
+            ("-p1", "-p"),
+            ("--run x", "--run"),
+            ("-s", "-s"),
+            ("-U-", "-U"),
+            ("-p1 -U-", "-p"),
+        ] {
             let error = checked(line, true).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("cannot use socket activation with {flag} flag")), "{line}: {error}");
+            assert!(
+                error.starts_with(&format!("cannot use socket activation with {flag} flag")),
+                "{line}: {error}"
+            );
         }
         checked("-f --vsock", true).unwrap();
     }

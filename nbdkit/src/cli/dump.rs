@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn config_keys_in_order() {
-        let text = dump_config(Path::new("/bin/nbdkit"), &Abilities { timeout: true, ..Abilities::default() });
+        let text =
+            dump_config(Path::new("/bin/nbdkit"), &Abilities { timeout: true, ..Abilities::default() });
         let pairs: Vec<_> = text.lines().map(|line| line.split_once('=').unwrap()).collect();
         let keys: Vec<_> = pairs.iter().map(|(key, _)| *key).collect();
         assert!(keys.is_sorted(), "{text}");
@@ -209,6 +210,8 @@ outer_count=2
         );
         let zero = dump_plugin(&mut components("zero", &[]), Path::new("/x"));
         assert!(!zero.contains("magic_config_key") && !zero.contains("has_config"), "{zero}");
-        assert!(zero.contains("\nthread_model=parallel\n") && zero.ends_with("has_get_size=1\nhas_pread=1\n"));
+        assert!(
+            zero.contains("\nthread_model=parallel\n") && zero.ends_with("has_get_size=1\nhas_pread=1\n")
+        );
     }
 }

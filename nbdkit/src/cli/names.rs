@@ -4,12 +4,7 @@
 use super::nearest::nearest;
 use nbdkit_filter::FilterEntry;
 use nbdkit_plugin::{Error, PluginEntry, Result};
-use std::{
-    ffi::OsStr,
-    fmt,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-};
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path};
 
 /// The plugins and filters there are to choose from.
 #[derive(Clone, Copy)]
@@ -171,7 +166,13 @@ mod tests {
 
     #[test]
     fn found_by_name_or_by_file() {
-        for name in ["disk", "/any/dir/nbdkit-disk-plugin.so", "./nbdkit-disk-plugin.so", "x/nbdkit-disk-plugin", "nbdkit-disk-plugin.so"] {
+        for name in [
+            "disk",
+            "/any/dir/nbdkit-disk-plugin.so",
+            "./nbdkit-disk-plugin.so",
+            "x/nbdkit-disk-plugin",
+            "nbdkit-disk-plugin.so",
+        ] {
             assert_eq!(CATALOGUE.plugin(name.as_ref()).map(|entry| entry.name).unwrap(), "disk", "{name}");
         }
         for name in ["inner", "/any/dir/nbdkit-inner-filter.so"] {
@@ -199,19 +200,31 @@ mod tests {
             ("dsk".as_ref(), "\"dsk\": there is no such plugin, did you mean \"disk\"?", LIST),
             ("memroy".as_ref(), "\"memroy\": there is no such plugin, did you mean \"memory\"?", LIST),
             ("./x.so".as_ref(), "\"./x.so\": a plugin in a file of its own is not available yet", LIST),
-            ("/x/nbdkit-dsk-plugin.so".as_ref(), "\"/x/nbdkit-dsk-plugin.so\": there is no such plugin, did you mean \"disk\"?", LIST),
+            (
+                "/x/nbdkit-dsk-plugin.so".as_ref(),
+                "\"/x/nbdkit-dsk-plugin.so\": there is no such plugin, did you mean \"disk\"?",
+                LIST,
+            ),
             (bytes, "\"a\\xFF\\n\": a plugin in a file of its own is not available yet", LIST),
             ("vddk".as_ref(), "\"vddk\": not available yet in this nbdkit", LIST),
-            ("null".as_ref(), "\"null\": not built into this nbdkit: cargo feature null", "Build nbdkit with '--features null' to have it."),
+            (
+                "null".as_ref(),
+                "\"null\": not built into this nbdkit: cargo feature null",
+                "Build nbdkit with '--features null' to have it.",
+            ),
             ("inner".as_ref(), "\"inner\": it is a filter", "Use '--filter=inner' and name a plugin."),
             ("cow".as_ref(), "\"cow\": it is a filter", "Use '--filter=cow' and name a plugin."),
         ] {
             let error = CATALOGUE.plugin(name).map(|entry| entry.name).unwrap_err().to_string();
             assert_eq!(error, format!("cannot open plugin {why}\n{hint}"));
         }
-        let error = |name: &str| CATALOGUE.filter(name.as_ref()).map(|entry| entry.name).unwrap_err().to_string();
+        let error =
+            |name: &str| CATALOGUE.filter(name.as_ref()).map(|entry| entry.name).unwrap_err().to_string();
         assert!(error("disk").ends_with("\"disk\": it is a plugin\nUse 'nbdkit disk' without --filter."));
-        assert!(error("cow").starts_with("cannot open filter \"cow\": not built into this nbdkit: cargo feature cow\n"));
+        assert!(
+            error("cow")
+                .starts_with("cannot open filter \"cow\": not built into this nbdkit: cargo feature cow\n")
+        );
         assert!(error("of/set").starts_with("cannot open filter \"of/set\": a filter in a file"));
     }
 

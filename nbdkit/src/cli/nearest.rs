@@ -32,9 +32,14 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, expected) in
-            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("S3", "s3", 0), ("é", "e", 1)]
-        {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("S3", "s3", 0),
+            ("é", "e", 1),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

@@ -78,12 +78,12 @@ pub struct Options {
     #[arg(help_heading = PROTOCOL, hide_default_value = true)]
     pub exportname: OsString,
 
-    /// How many requests of a connection may be in flight at once (0: as if not given).
+    /// How many requests of a connection may be in flight at once.
     #[arg(short, long, value_name = "N", default_value = "16", help_heading = PROTOCOL)]
     #[arg(value_parser = by(threads))]
     pub threads: u32,
 
-    /// How long a client may take to connect, such as 500ms (0: for ever).
+    /// How long a client may take to connect, such as 500ms.
     #[arg(long, visible_alias = "time-out", value_name = "DELAY", help_heading = PROTOCOL)]
     #[arg(value_parser = by(<Duration as Value>::parse))]
     pub timeout: Option<Duration>,
@@ -340,7 +340,9 @@ mod tests {
         assert_eq!((options.threads, options.mask_handshake), (THREADS, u32::MAX));
         assert_eq!((options.log, options.exportname), (LogTarget::Default, OsString::new()));
         assert!(options.plugin.is_none() && options.parameters.is_empty() && options.unix.is_none());
-        assert!(!options.foreground && !options.verbose && options.tls.is_none() && options.timeout.is_none());
+        assert!(
+            !options.foreground && !options.verbose && options.tls.is_none() && options.timeout.is_none()
+        );
     }
 
     #[test]
@@ -435,7 +437,10 @@ mod tests {
         assert!(options.ipv4_only && options.mask_handshake == 1 && options.timeout.is_some());
         // Two names of one option are not ambiguous.
         assert!(parse(&["--pid", "x"]).pidfile.is_some());
-        assert_eq!(line(&["--no", "null"]), "option '--no' is ambiguous; possibilities: --no-fork --no-mc --no-meta-contexts --no-sr --no-structured-replies");
+        assert_eq!(
+            line(&["--no", "null"]),
+            "option '--no' is ambiguous; possibilities: --no-fork --no-mc --no-meta-contexts --no-sr --no-structured-replies"
+        );
     }
 
     #[test]
@@ -454,7 +459,8 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
         let options =
-            Options::parse([bytes(b"-e\xff"), bytes(b"--run=\xfe"), bytes(b"null"), bytes(b"a=\xfd")]).unwrap();
+            Options::parse([bytes(b"-e\xff"), bytes(b"--run=\xfe"), bytes(b"null"), bytes(b"a=\xfd")])
+                .unwrap();
         assert_eq!((options.exportname, options.run), (bytes(b"\xff"), Some(bytes(b"\xfe"))));
         assert_eq!(options.parameters, [bytes(b"a=\xfd")]);
         let error = Options::parse([bytes(b"--port=\xff")]).unwrap_err().to_string();
@@ -517,14 +523,22 @@ mod tests {
             (&["-t", "-1"], "--threads: negative numbers are not allowed: -1"),
             (&["-tx"], "--threads: could not parse number: \"x\": empty string where we expected a number"),
             (&["--tls=xx"], "--tls: could not decipher boolean (xx), should be off, on or require"),
-            (&["-D", "foo"], "-D (Debug Flag) must have the format NAME.FLAG=N, such as memory.pages=1, not 'foo'"),
-            (&["--log=xx"], "--log must be \"default\", \"stderr\", \"syslog\", \"null\" or an absolute path, not 'xx'"),
+            (
+                &["-D", "foo"],
+                "-D (Debug Flag) must have the format NAME.FLAG=N, such as memory.pages=1, not 'foo'",
+            ),
+            (
+                &["--log=xx"],
+                "--log must be \"default\", \"stderr\", \"syslog\", \"null\" or an absolute path, not 'xx'",
+            ),
             (&["-U", ""], "--unix: the path is empty"),
             (&["-P", ""], "--pidfile: the path is empty"),
         ] {
             assert_eq!(line(args), expected, "{args:?}");
         }
-        assert!(line(&["--mask-handshake=-1"]).starts_with("--mask-handshake: could not parse number: \"-1\""));
+        assert!(
+            line(&["--mask-handshake=-1"]).starts_with("--mask-handshake: could not parse number: \"-1\"")
+        );
         assert!(line(&["--timeout=x"]).starts_with("--timeout: could not parse delay or sleep: \"x\""));
     }
 }

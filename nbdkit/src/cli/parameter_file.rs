@@ -40,7 +40,10 @@ fn include(file: &Path, open: &mut Vec<PathBuf>, parameters: &mut Vec<OsString>)
     let mut text = Vec::new();
     File::open(&path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text)).map_err(failed)?;
     if text.len() as u64 > LIMIT {
-        return Err(Error::invalid(format!("@{}: larger than {LIMIT} bytes, a file of parameters?", shown(file))));
+        return Err(Error::invalid(format!(
+            "@{}: larger than {LIMIT} bytes, a file of parameters?",
+            shown(file)
+        )));
     }
     open.push(path);
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#")) {

@@ -44,7 +44,8 @@ fn expecting(word: &OsStr) -> String {
 
 /// Nobody has a parameter `key`, which `word` stands for. `components` are those who were asked, the plugin last.
 pub fn unknown(key: &str, word: &OsStr, components: &[Description]) -> Error {
-    let keys = components.iter().flat_map(|component| &component.params).flat_map(|param| param.keys).copied();
+    let keys =
+        components.iter().flat_map(|component| &component.params).flat_map(|param| param.keys).copied();
     let assumed = split(word).is_none();
     let why = match nearest(key, keys) {
         _ if assumed => format!(": {}", expecting(word)),

@@ -31,7 +31,9 @@ impl UnixSocket {
         let path = PathBuf::parse(value)?;
         match path.as_os_str().len() {
             0..=PATH_MAX => Ok(UnixSocket::Path(path)),
-            length => Err(format!("-U: path too long: length {length} > max {PATH_MAX} bytes: {}", path.display())),
+            length => {
+                Err(format!("-U: path too long: length {length} > max {PATH_MAX} bytes: {}", path.display()))
+            }
         }
     }
 }
@@ -161,7 +163,10 @@ mod tests {
             assert_eq!(Tls::parse(text.as_ref()), Ok(tls), "{text}");
         }
         for text in ["", "xx", "requires"] {
-            assert!(Tls::parse(text.as_ref()).unwrap_err().starts_with("could not decipher boolean ("), "{text}");
+            assert!(
+                Tls::parse(text.as_ref()).unwrap_err().starts_with("could not decipher boolean ("),
+                "{text}"
+            );
         }
     }
 

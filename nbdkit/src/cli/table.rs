@@ -6,11 +6,18 @@ const COLUMN: usize = 28;
 /// How long a line may be.
 const WIDTH: usize = 80;
 
+/// Where the right column begins if the left texts of `rows` are to stand beside it, those that are not too long.
+pub(super) fn column<'a>(indent: usize, rows: impl IntoIterator<Item = &'a (String, String)>) -> usize {
+    rows.into_iter().map(|row| end(indent, row)).filter(|end| *end <= COLUMN).max().unwrap_or(COLUMN)
+}
+
+fn end(indent: usize, (left, _): &(String, String)) -> usize {
+    indent + left.chars().count() + 2
+}
+
 /// The left text of each row, and beside it the right one, wrapped. A left text that is too long for its column has a
 /// line of its own.
-pub(super) fn table(indent: usize, rows: &[(String, String)]) -> String {
-    let end = |(left, _): &(String, String)| indent + left.chars().count() + 2;
-    let column = rows.iter().map(end).filter(|end| *end <= COLUMN).max().unwrap_or(COLUMN);
+pub(super) fn table(indent: usize, column: usize, rows: &[(String, String)]) -> String {
     let mut text = String::new();
     let mut line = |left: &str, right: &str| {
         let padded = format!("{left:column$}{right}");
@@ -19,7 +26,7 @@ pub(super) fn table(indent: usize, rows: &[(String, String)]) -> String {
     };
     for row in rows {
         let mut left = format!("{:indent$}{}", "", row.0);
-        if end(row) > column {
+        if end(indent, row) > column {
             line(&std::mem::take(&mut left), "");
         }
         for right in wrap(&row.1, WIDTH - column) {
@@ -54,6 +61,7 @@ mod tests {
         let rows = |rows: &[(&str, &str)]| -> Vec<_> {
             rows.iter().map(|(left, right)| (left.to_string(), right.to_string())).collect()
         };
+        let table = |indent, rows: &[_]| table(indent, column(indent, rows), rows);
         assert_eq!(table(0, &rows(&[("a", "one"), ("long", "two  words")])), "a     one\nlong  two words\n");
         assert_eq!(table(2, &rows(&[("a", "")])), "  a\n");
         let wide = "x".repeat(30);

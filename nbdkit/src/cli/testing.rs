@@ -131,7 +131,8 @@ impl Plugin for Zero {
 #[derive(Default)]
 struct Script(Vec<String>);
 
-static SCRIPT: PluginEntry = PluginEntry::new::<Script>("script", "what a script says").callbacks(&["config"]);
+static SCRIPT: PluginEntry =
+    PluginEntry::new::<Script>("script", "what a script says").callbacks(&["config"]);
 
 impl Plugin for Script {
     fn config(&mut self, key: &str, value: &OsStr) -> Result<Taken> {

@@ -15,14 +15,17 @@ pub(super) fn unusable(error: &clap::Error) -> Error {
         _ => "",
     };
     // clap writes `--port <PORT>`.
-    let (option, value_name) = context(ContextKind::InvalidArg).split_once(' ').unwrap_or((context(ContextKind::InvalidArg), ""));
+    let (option, value_name) =
+        context(ContextKind::InvalidArg).split_once(' ').unwrap_or((context(ContextKind::InvalidArg), ""));
     let line = match (error.kind(), std::error::Error::source(error)) {
         (ErrorKind::UnknownArgument, _) => unknown(option, context(ContextKind::SuggestedArg)),
         (ErrorKind::ValueValidation, Some(why)) => match why.to_string() {
             why if why.starts_with('-') => why,
             why => format!("{option}: {why}"),
         },
-        (ErrorKind::InvalidValue, _) => format!("option '{option}' requires an argument: {option} {value_name}"),
+        (ErrorKind::InvalidValue, _) => {
+            format!("option '{option}' requires an argument: {option} {value_name}")
+        }
         (ErrorKind::TooManyValues, _) => format!("option '{option}' doesn't allow an argument"),
         _ => {
             let text = error.to_string();

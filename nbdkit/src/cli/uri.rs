@@ -3,12 +3,7 @@
 //! (NBD URI specification: <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md>)
 
 use super::shell_quote;
-use std::{
-    ffi::OsStr,
-    fmt::Write,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-};
+use std::{ffi::OsStr, fmt::Write, os::unix::ffi::OsStrExt, path::Path};
 
 /// What of the server a URI speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -85,9 +80,7 @@ pub fn uri(uri: &Uri) -> String {
 pub fn printed(uri: &str) -> String {
     let quoted = shell_quote(uri.as_ref());
     let quoted = quoted.to_string_lossy();
-    format!(
-        "{uri}\nShell-quoted URI: {quoted}\nCommand to query the NBD endpoint:\n  nbdinfo {quoted}\n"
-    )
+    format!("{uri}\nShell-quoted URI: {quoted}\nCommand to query the NBD endpoint:\n  nbdinfo {quoted}\n")
 }
 
 /// Percent-encodes all but unreserved characters (RFC 3986, section 2.3) and `/`.
@@ -113,7 +106,11 @@ mod tests {
             (unix("/tmp/s"), "", "nbd+unix://?socket=/tmp/s"),
             (unix("/tmp/s"), "x", "nbd+unix:///x?socket=/tmp/s"),
             (unix("/tmp/s"), "/a", "nbd+unix:////a?socket=/tmp/s"),
-            (unix("/a b&c?d~e$f\"g+h=i,j:k@l"), "~-._!*()+=&,;:@[]|", "nbd+unix:///~-._%21%2A%28%29%2B%3D%26%2C%3B%3A%40%5B%5D%7C?socket=/a%20b%26c%3Fd~e%24f%22g%2Bh%3Di%2Cj%3Ak%40l"),
+            (
+                unix("/a b&c?d~e$f\"g+h=i,j:k@l"),
+                "~-._!*()+=&,;:@[]|",
+                "nbd+unix:///~-._%21%2A%28%29%2B%3D%26%2C%3B%3A%40%5B%5D%7C?socket=/a%20b%26c%3Fd~e%24f%22g%2Bh%3Di%2Cj%3Ak%40l",
+            ),
             (Place::Tcp(None), "", "nbd://localhost"),
             (Place::Tcp(Some("13333")), "", "nbd://localhost:13333"),
             (Place::Tcp(Some("13333")), "ex p/é?", "nbd://localhost:13333/ex%20p/%C3%A9%3F"),

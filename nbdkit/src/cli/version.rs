@@ -38,9 +38,6 @@ mod tests {
         let server = format!("nbdkit 1.48.0 (rust {})\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(version(None), server);
         let components = components("disk", &["outer", "inner"]);
-        assert_eq!(
-            version(Some(&components)),
-            format!("{server}outer 1.48.0\ninner 1.48.0\ndisk 1.48.0\n")
-        );
+        assert_eq!(version(Some(&components)), format!("{server}outer 1.48.0\ninner 1.48.0\ndisk 1.48.0\n"));
     }
 }

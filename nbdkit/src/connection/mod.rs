@@ -6,7 +6,10 @@ mod inbox;
 mod negotiate;
 mod outbox;
 mod reply;
+mod spin;
 mod transmit;
+
+pub use spin::Spinners;
 
 use crate::wire::Wire;
 use futures_lite::FutureExt;
@@ -30,6 +33,8 @@ pub struct Service {
     pub threads: usize,
     /// `--timeout`: how long a handshake may take.
     pub timeout: Option<Duration>,
+    /// How many connections may spin.
+    pub spinners: Spinners,
 }
 
 impl Service {
@@ -54,8 +59,14 @@ impl Service {
         let Some(open) = negotiate::negotiate(self, wire, connection).await? else { return Ok(()) };
         let negotiate::Open { session, disk, early } = open;
         let log = connection.log().named("nbdkit");
-        let transmission =
-            transmit::Transmission { wire, session: &session, disk: &*disk, connection, threads: self.threads };
+        let transmission = transmit::Transmission {
+            wire,
+            session: &session,
+            disk: &*disk,
+            connection,
+            threads: self.threads,
+            spinners: &self.spinners,
+        };
         let goodbye = transmission.run(&early).await;
         if let Ok(transmit::Goodbye::Polite) = goodbye
             && let Err(error) = survive(disk.finalize()).await

@@ -93,6 +93,12 @@ impl Client {
         wait(self.0.pwrite(bytes.to_vec().into(), offset, Flags::default()))
     }
 
+    /// Whether a thread would do it; a write that is done at once is done.
+    pub fn write_waits(&self, len: usize, offset: u64, fua: bool) -> bool {
+        let flags = Flags { fua, ..Flags::default() };
+        matches!(self.0.pwrite(vec![0x55; len].into(), offset, flags), Op::Wait(_))
+    }
+
     /// With FUA.
     pub fn write_through(&self, bytes: &[u8], offset: u64) -> Result<()> {
         wait(self.0.pwrite(bytes.to_vec().into(), offset, Flags { fua: true, ..Flags::default() }))

@@ -103,3 +103,37 @@ fn cache_brings_pages_in() {
     let there = resident(&path);
     assert!(there > SIZE / 4096 / 2, "{there} pages");
 }
+
+#[test]
+fn random_reading_reads_nothing_ahead() {
+    let dir = directory();
+    let (path, client) = written(&dir, "fadvise", "random");
+    client.flush();
+    fadvise(File::open(&path).unwrap(), 0, None, Advice::DontNeed).unwrap();
+    client.read(4096, 1 << 20).unwrap();
+    assert_eq!(resident(&path), 1);
+}
+
+#[test]
+fn a_write_that_would_sleep_is_left_to_a_thread() {
+    let dir = directory();
+    let (path, client) = written(&dir, "cache", "default");
+    client.flush();
+    fadvise(File::open(&path).unwrap(), 0, None, Advice::DontNeed).unwrap();
+    // Far from each other, because looking reads ahead.
+    for (len, offset) in [(1, 1 << 20), (4096, (3 << 20) + 1), (5000, 5 << 20), (100, (7 << 20) - 100)] {
+        assert!(client.write_waits(len, offset, false), "{len} at {offset}: a block must be read first");
+    }
+    assert!(client.write_waits(PIECE + 1, 0, false) && client.write_waits(4096, 0, true));
+
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        let dir = tempfile::tempdir_in(memory).unwrap();
+        let (_, client) = written(&dir, "cache", "default");
+        for (len, offset) in [(1, 0), (4096, 1), (5000, 4096), (PIECE, 3)] {
+            assert!(!client.write_waits(len, offset, false), "{len} at {offset}");
+            assert_eq!(client.read(len as u32, offset).unwrap(), vec![0x55; len]);
+        }
+        assert!(client.write_waits(PIECE + 1, 0, false) && client.write_waits(4096, 0, true));
+    }
+}
