@@ -6,6 +6,9 @@ use nbdkit_plugin::*;
 use rustix::fs::{Advice, fadvise};
 use std::num::NonZeroU64;
 
+/// Reads from this size on, in bytes, are looked up first: they may be holes, which need not be read nor sent.
+const HOLE: u32 = 64 << 10;
+
 pub(crate) struct FileDisk {
     info: Info,
     pool: Pool,
@@ -63,6 +66,9 @@ impl Disk for FileDisk {
     }
 
     fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
+        if self.info.extents && len >= HOLE && self.file.is_hole(Span::new(offset, len.into())) {
+            return Op::ok(Data::zero(len.into()));
+        }
         if self.file.evict.is_none() {
             // Whoever sends the bytes fetches them, most often without copying them.
             return Op::ok(FileRange::new(self.file.file.clone(), offset, len.into()).into());

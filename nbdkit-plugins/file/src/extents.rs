@@ -19,6 +19,17 @@ impl OpenFile {
         matches!(seek(&self.file, SeekFrom::Hole(0)), Ok(_) | Err(Errno::NXIO))
     }
 
+    /// True if nothing of `span` is allocated, as far as the file system tells at once. It costs a fraction of a
+    /// microsecond; reading a hole, and sending it, costs as much as data does.
+    pub(crate) fn is_hole(&self, span: Span) -> bool {
+        match seek(&self.file, SeekFrom::Data(span.offset)) {
+            Ok(data) => data >= span.end(),
+            // No data from here to the end: a hole, if the file still is as long as it was.
+            Err(Errno::NXIO) => seek(&self.file, SeekFrom::End(0)).is_ok_and(|size| size >= span.end()),
+            Err(_) => false,
+        }
+    }
+
     /// The extents from the start of `span`; just the first if that is enough. May sleep.
     pub(crate) fn extents(&self, span: Span, only_first: bool) -> Result<Extents> {
         let find =

@@ -30,8 +30,8 @@
 //!
 //! ```text
 //! let bench = Bench::default();
-//! let disk = bench.plugin::<Memory>("memory", &[("size", "1M")])?;
-//! let next = bench.filter::<Offset>("offset", &[("offset", "1k")], disk)?;
+//! let disk = bench.plugin::<Base>("base", &[("size", "1M")])?;
+//! let next = bench.filter::<Mine>("mine", &[], disk)?;
 //! let driver = bench.clone();
 //! Kit::disks(move |read_only, connection| {
 //!     let mut req = bench.request(connection, "");
@@ -39,7 +39,7 @@
 //!     bench.run(async { next.open(req).await })
 //! })
 //! .driver(move |task| driver.run(task))
-//! .size((1 << 20) - 1024)
+//! .size(1 << 20)
 //! .run();
 //! ```
 

@@ -89,6 +89,11 @@ impl Client {
         Ok(wait(data.into_buf(&Pool::new()))?.to_vec())
     }
 
+    /// Whether a read is answered with a hole, so that nothing is read or sent.
+    pub fn reads_hole(&self, len: u32, offset: u64) -> bool {
+        matches!(wait(self.0.pread(len, offset)).unwrap().runs(), [Run::Zero(_)])
+    }
+
     pub fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
         wait(self.0.pwrite(bytes.to_vec().into(), offset, Flags::default()))
     }

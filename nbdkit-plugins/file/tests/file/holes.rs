@@ -102,6 +102,22 @@ fn extents_are_exact() {
 }
 
 #[test]
+fn large_reads_of_holes_are_not_read() {
+    for dir in directories() {
+        let path = make_hole(&dir, SIZE);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[1; 4096], 256 * K).unwrap();
+        let client = Bench::of_file(&path).open("").unwrap();
+        let k = K as u32;
+        assert!(client.reads_hole(256 * k, 0));
+        assert!(client.reads_hole(256 * k, 512 * K));
+        assert!(client.reads_hole(64 * k, SIZE - 64 * K));
+        assert!(!client.reads_hole(64 * k, 256 * K - 32 * K));
+        assert!(client.read(1024 * k, 0).unwrap()[256 << 10..260 << 10].iter().all(|byte| *byte == 1));
+    }
+}
+
+#[test]
 fn an_answer_about_extents_is_bounded() {
     const PAIRS: u64 = 3000;
     let dir = directory();
