@@ -11,7 +11,7 @@ use crate::{
         names::{Catalogue, Kind},
         parameters,
     },
-    trace::trace,
+    trace::{Detail, trace},
 };
 use nbdkit_filter::{Filter, FilterEntry, Next};
 use nbdkit_plugin::{Arc, Log, ParamSet, ParamSpec, Plugin, PluginEntry, Result, Server, Taken, ThreadModel};
@@ -24,6 +24,8 @@ pub struct Components {
     /// The one nearest to the client first.
     filters: Vec<(&'static FilterEntry, Box<dyn Filter>)>,
     log: Log,
+    /// Which of their calls are shown under `-v`.
+    pub detail: Detail,
 }
 
 /// What is to be told of a component.
@@ -61,7 +63,7 @@ impl Components {
         let entry = catalogue.plugin(plugin)?;
         let filters = filters.iter().map(|name| catalogue.filter(name)).collect::<Result<Vec<_>>>()?;
         let filters = filters.into_iter().map(|entry| (entry, (entry.create)())).collect();
-        Ok(Components { entry, plugin: (entry.create)(), filters, log })
+        Ok(Components { entry, plugin: (entry.create)(), filters, log, detail: Detail::default() })
     }
 
     /// Gives every word behind the plugin to the first component that takes it, from the client to the plugin.
@@ -134,7 +136,7 @@ impl Components {
     pub async fn after_fork(mut self, server: &Server) -> Result<Next> {
         self.log.named(self.entry.name).debug(format_args!("after_fork"));
         self.plugin.after_fork(server).await?;
-        let traced = |name, next| if self.log.verbose() { trace(name, next) } else { next };
+        let traced = |name, next| if self.log.verbose() { trace(name, next, self.detail) } else { next };
         let mut next = traced(self.entry.name, Next::plugin(self.entry.name, Arc::from(self.plugin)));
         for (entry, mut filter) in self.filters.into_iter().rev() {
             self.log.named(entry.name).debug(format_args!("after_fork"));

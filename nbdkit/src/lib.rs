@@ -2,20 +2,23 @@
 //! Serves anything that looks like a disk over NBD.
 //!
 //! The program `nbdkit` is [`main`] with the plugins and filters of this build. A program with plugins of its own
-//! calls [`main_with`] and gets the whole command line; one that wants no command line puts a [`chain`](nbdkit_filter::Next)
-//! behind a [`connection::Service`] and hands it clients.
-#![deny(unsafe_code)] // `process` alone may fork
+//! calls [`main_with`] and gets the whole command line; one that wants no command line starts an [`embed::Embedded`].
+#![deny(unsafe_code)] // but in `process`, which forks, and `activation`, which takes descriptors by number
 
+mod activation;
 pub mod captive;
 pub mod cli;
 pub mod components;
 pub mod connection;
+pub mod embed;
 mod lifecycle;
 pub mod listen;
 pub mod log;
+mod notify;
 mod privileges;
 mod process;
 pub mod registry;
+mod security_label;
 pub mod serve;
 pub mod trace;
 pub mod wire;
@@ -30,6 +33,6 @@ pub fn main() -> ExitCode {
 }
 
 /// The program, with these plugins and filters.
-pub fn main_with(plugins: &'static [&'static PluginEntry], filters: &'static [&'static FilterEntry]) -> ExitCode {
+pub fn main_with(plugins: &[&'static PluginEntry], filters: &[&'static FilterEntry]) -> ExitCode {
     lifecycle::run(std::env::args_os().skip(1), cli::names::Catalogue { plugins, filters })
 }

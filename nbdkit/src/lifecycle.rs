@@ -4,15 +4,19 @@
 //! The fork line: everything above [`Bound::serve`] happens in one thread, and no thread is started before it.
 
 use crate::{
-    captive,
-    cli::{self, Options, Task, Tls, UnixSocket, dump, help, names::Catalogue, options, uri, version},
+    activation, captive,
+    cli::{
+        self, DebugFlag, Options, Task, Tls, UnixSocket, dump, help, names::Catalogue, options, uri, version,
+    },
     components::Components,
     connection::{Service, Spinners},
     listen::{Listener, Listeners, TemporaryDirectory},
     log::Sink,
-    privileges,
+    notify, privileges,
     process::{self, Side},
-    serve::{self, Clients},
+    security_label,
+    serve::{self, Clients, Signals},
+    trace::Detail,
     wire::Wire,
 };
 use async_executor::Executor;
@@ -23,6 +27,7 @@ use nbd_proto::{
 use nbdkit_plugin::{Error, Log, LogSink, Result, Server};
 use nix::{
     sys::{
+        mman::{MlockAllFlags, mlockall},
         signal::{Signal, kill},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
@@ -77,8 +82,10 @@ fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> 
         Task::Help | Task::Version if options.plugin.is_some() => {}
         Task::Help => return say(&help::help(catalogue)),
         Task::Version => return say(&version::version(None)),
-        Task::DumpPlugin | Task::Serve => cli::check(options, false)?,
+        Task::DumpPlugin | Task::Serve => {}
     }
+    let inherited = activation::inherited()?;
+    cli::check(options, inherited.is_some())?;
     not_yet(options)?;
     let plugin = options.plugin.as_deref().ok_or_else(|| no_plugin(task))?;
     let log = Log::new(sink.clone());
@@ -91,26 +98,50 @@ fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> 
     if task == Task::DumpPlugin {
         return say(&dump::dump_plugin(&mut components, &program));
     }
+    components.detail = debug_flags(options, sink);
     components.complete()?;
     components.get_ready()?;
-    Bound::bind(options, sink.clone(), components)?.go()
+    Bound::bind(options, sink.clone(), components, inherited)?.go()
 }
 
 /// What this program can do besides serving.
 const ABILITIES: dump::Abilities = dump::Abilities {
     exit_with_parent: true,
-    selinux: false,
+    selinux: true,
     timeout: true,
     tls: false,
-    vsock: false,
+    vsock: true,
     zstd: false,
 };
 
 fn no_plugin(task: Task) -> Error {
     Error::invalid(match task {
-        Task::DumpPlugin => "--dump-plugin needs the name of a plugin\nUse 'nbdkit --dump-plugin PLUGIN', or 'nbdkit --dump-config' for the server itself.",
-        _ => "no plugins given on the command line.\nUse 'nbdkit --help' for help, or try 'nbdkit memory 1G'.",
+        Task::DumpPlugin => {
+            "--dump-plugin needs the name of a plugin\nUse 'nbdkit --dump-plugin PLUGIN', or 'nbdkit --dump-config' for the server itself."
+        }
+        _ => {
+            "no plugins given on the command line.\nUse 'nbdkit --help' for help, or try 'nbdkit memory 1G'."
+        }
     })
+}
+
+/// `-D`: those of the server. Others are for components, none of which has any; that is worth a warning, no more.
+fn debug_flags(options: &Options, sink: &Sink) -> Detail {
+    let mut detail = Detail::default();
+    for DebugFlag { component, flag, value } in &options.debug {
+        match (component.as_str(), flag.replace('_', ".").as_str()) {
+            ("nbdkit", "backend.controlpath") => detail.control = *value != 0,
+            ("nbdkit", "backend.datapath") => detail.data = *value != 0,
+            ("nbdkit", "environ") if *value != 0 && sink.verbose() => {
+                for (name, value) in std::env::vars_os() {
+                    sink.debug("", format_args!("environ: {}={}", name.display(), value.display()));
+                }
+            }
+            ("nbdkit", "environ") => {}
+            _ => eprintln!("nbdkit: warning: debug flag -D {component}.{flag} was not used"),
+        }
+    }
+    detail
 }
 
 fn lines(words: &[String]) -> String {
@@ -132,9 +163,6 @@ fn say(text: &str) -> Result<u8> {
 /// for could not be trusted.
 fn not_yet(options: &Options) -> Result<()> {
     let asked = [
-        ("--vsock", options.vsock),
-        ("--selinux-label", options.selinux_label.is_some()),
-        ("--swap", options.swap),
         ("--tls", matches!(options.tls, Some(Tls::On | Tls::Require))),
         ("--tls-certificates", options.tls_certificates.is_some()),
         ("--tls-psk", options.tls_psk.is_some()),
@@ -161,40 +189,58 @@ struct Bound<'o> {
     place: Place,
     directory: Option<TemporaryDirectory>,
     uri: Option<String>,
-    port: Option<u16>,
+    port: Option<u32>,
     unixsocket: Option<PathBuf>,
+    /// The sockets came from outside.
+    activated: bool,
+}
+
+/// The sockets, and the path of the one that has one.
+fn listen(options: &Options, inherited: Option<Vec<Listener>>) -> Result<(Listeners, Option<PathBuf>)> {
+    if let Some(sockets) = inherited {
+        return Ok((Listeners::of(sockets), None));
+    }
+    Ok(match &options.unix {
+        _ if options.single => (Listeners::of(Vec::new()), None),
+        Some(UnixSocket::Path(path)) => (Listeners::unix(path)?, Some(path.clone())),
+        Some(UnixSocket::Private) => {
+            let (listeners, path) = Listeners::temporary()?;
+            (listeners, Some(path))
+        }
+        None if options.vsock => (Listeners::vsock(options.port.as_deref())?, None),
+        None => (Listeners::tcp(options)?, None),
+    })
 }
 
 impl<'o> Bound<'o> {
-    fn bind(options: &'o Options, sink: Arc<Sink>, components: Components) -> Result<Bound<'o>> {
-        let mut unixsocket = None;
-        let listeners = match &options.unix {
-            _ if options.single => Listeners::none(),
-            Some(UnixSocket::Path(path)) => {
-                unixsocket = Some(path.clone());
-                Listeners::unix(path)?
-            }
-            Some(UnixSocket::Private) => {
-                let (listeners, path) = Listeners::temporary()?;
-                unixsocket = Some(path);
-                listeners
-            }
-            None => Listeners::tcp(options)?,
-        };
+    fn bind(
+        options: &'o Options,
+        sink: Arc<Sink>,
+        components: Components,
+        inherited: Option<Vec<Listener>>,
+    ) -> Result<Bound<'o>> {
+        if options.swap {
+            let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
+            mlockall(all).map_err(|errno| Error::io(errno.into(), "--swap: mlockall"))?;
+        }
+        let activated = inherited.is_some();
+        let (listeners, unixsocket) =
+            security_label::labelled(options.selinux_label.as_deref(), || listen(options, inherited))?;
         let Listeners { sockets, port, directory } = listeners;
         let place = if options.single { Place::Stdio } else { Place::Sockets(sockets) };
-        let mut bound = Bound { options, sink, components, place, directory, uri: None, port, unixsocket };
+        let mut bound =
+            Bound { options, sink, components, place, directory, uri: None, port, unixsocket, activated };
         bound.uri = bound.find_uri();
         Ok(bound)
     }
-
-    /// How a client on this host finds us; with `-s` it cannot.
+    /// How a client on this host finds us. With `-s` it cannot; with socket activation we do not know.
     fn find_uri(&self) -> Option<String> {
-        let port = self.port.map(|port| port.to_string());
-        let place = match (&self.place, &self.unixsocket) {
-            (Place::Stdio, _) => return None,
-            (_, Some(path)) => uri::Place::Unix(path),
-            (_, None) => uri::Place::Tcp(self.options.port.as_ref().and(port.as_deref())),
+        let port = self.options.port.as_ref().and(self.port).map(|port| port.to_string());
+        let place = match &self.unixsocket {
+            _ if self.activated || self.options.single => return None,
+            Some(path) => uri::Place::Unix(path),
+            None if self.options.vsock => uri::Place::Vsock(port.as_deref()),
+            None => uri::Place::Tcp(port.as_deref()),
         };
         Some(uri::uri(&uri::Uri { place, export: &self.options.exportname, tls: None }))
     }
@@ -252,7 +298,7 @@ impl<'o> Bound<'o> {
             nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).map_err(failed)?;
         }
         privileges::become_other(options.user.as_deref(), options.group.as_deref())?;
-        if !options.foreground {
+        if !(options.foreground || self.activated) {
             process::daemonize(options.verbose)?;
             self.sink.detach();
         }
@@ -280,7 +326,10 @@ impl<'o> Bound<'o> {
                 timeout: options.timeout,
                 spinners: Spinners::default(),
             });
-            let served = serve::serve(service, clients.start()?).await;
+            let clients = clients.start(options.keepalive)?;
+            notify::ready();
+            let signals = Signals::new()?;
+            let served = serve::serve(service, clients, async || signals.next().await).await;
             match served {
                 // Requests are still in flight: their disks cannot be cleaned up under them.
                 Err(error) if error.errno() == libc::EINTR => Err(error),
@@ -316,13 +365,15 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn start(self) -> Result<Clients> {
+    fn start(self, keepalive: bool) -> Result<Clients> {
         Ok(match self {
             Waiting::Sockets(sockets) => {
-                Clients::Listen(sockets.into_iter().map(Listener::start).collect::<Result<_>>()?)
+                let sockets = sockets.into_iter().map(|socket| socket.start(keepalive));
+                Clients::Listen(sockets.collect::<Result<_>>()?)
             }
             Waiting::Stdio(input, output) => Clients::One(
-                Wire::pair(input, output).map_err(|error| Error::io(error, "-s: standard input and output"))?,
+                Wire::pair(input, output)
+                    .map_err(|error| Error::io(error, "-s: standard input and output"))?,
             ),
         })
     }

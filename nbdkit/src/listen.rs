@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Listening sockets: TCP on one or all addresses, Unix domain.
+//! Listening sockets: TCP on one or all addresses, Unix domain, AF_VSOCK.
 
 use crate::{cli::Options, wire::Wire};
 use async_io::Async;
@@ -9,9 +9,11 @@ use std::{
     fs,
     io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
+use vsock::{VMADDR_CID_ANY, VsockListener};
 
 /// A socket that clients can connect to.
 pub struct Listener(Socket);
@@ -20,8 +22,8 @@ pub struct Listener(Socket);
 pub struct Listeners {
     /// The sockets, bound and listening.
     pub sockets: Vec<Listener>,
-    /// The TCP port they listen on, if it is TCP.
-    pub port: Option<u16>,
+    /// The port they listen on, if it is TCP or AF_VSOCK.
+    pub port: Option<u32>,
     /// The directory made for `-U -`.
     pub directory: Option<TemporaryDirectory>,
 }
@@ -30,9 +32,9 @@ pub struct Listeners {
 const NBD_PORT: u16 = 10809;
 
 impl Listeners {
-    /// No sockets: the client is on standard input and output.
-    pub fn none() -> Listeners {
-        Listeners { sockets: Vec::new(), port: None, directory: None }
+    /// Those that somebody else has bound.
+    pub fn of(sockets: Vec<Listener>) -> Listeners {
+        Listeners { sockets, port: None, directory: None }
     }
 
     /// A Unix domain socket at `path`, which must not exist.
@@ -40,7 +42,10 @@ impl Listeners {
         let failed = |error: io::Error| match error.kind() {
             ErrorKind::AddrInUse => Error::io(
                 error,
-                format!("bind: {} (remove it if no server uses it, or choose another with -U)", path.display()),
+                format!(
+                    "bind: {} (remove it if no server uses it, or choose another with -U)",
+                    path.display()
+                ),
             ),
             _ => Error::io(error, format!("bind: {}", path.display())),
         };
@@ -60,6 +65,26 @@ impl Listeners {
         Ok((listeners, path))
     }
 
+    /// AF_VSOCK, for virtual machines of this host and the host of this virtual machine.
+    pub fn vsock(port: Option<&str>) -> Result<Listeners> {
+        let port = port.map_or(Ok(NBD_PORT.into()), |port| {
+            port.parse::<u32>().map_err(|_| {
+                Error::invalid(format!("-p: AF_VSOCK port '{port}' should be a number from 0 to 4294967295"))
+            })
+        })?;
+        let listener = VsockListener::bind_with_cid_port(VMADDR_CID_ANY, port)
+            .map_err(|error| Error::io(error, format!("bind: AF_VSOCK port {port}")))?;
+        let socket = Socket::from(OwnedFd::from(listener));
+        // The crate listens with a short queue; asking again makes it longer.
+        socket.listen(libc::SOMAXCONN).map_err(|error| Error::io(error, "listen: AF_VSOCK"))?;
+        let port = socket
+            .local_addr()
+            .ok()
+            .and_then(|address| address.as_vsock_address())
+            .map_or(port, |(_, port)| port);
+        Ok(Listeners { sockets: vec![Listener(socket)], port: Some(port), directory: None })
+    }
+
     /// TCP, as the options ask: `-i`, `-p`, `-4`, `-6`.
     pub fn tcp(options: &Options) -> Result<Listeners> {
         let port = options.port.as_deref().map_or(Ok(NBD_PORT), service)?;
@@ -75,7 +100,9 @@ impl Listeners {
                     sockets.push(Listener(socket));
                 }
                 // A machine without IPv6 serves IPv4, and the other way round.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => {
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) =>
+                {
                     last = Some((address, error));
                 }
                 Err(error) => return Err(cannot_bind(address, error)),
@@ -84,7 +111,7 @@ impl Listeners {
         match (sockets.is_empty(), last) {
             (true, Some((address, error))) => Err(cannot_bind(address, error)),
             (true, None) => Err(Error::invalid("no address to listen on: check -i, -4 and -6")),
-            _ => Ok(Listeners { sockets, port: bound, directory: None }),
+            _ => Ok(Listeners { sockets, port: bound.map(u32::from), directory: None }),
         }
     }
 }
@@ -154,22 +181,31 @@ fn listen(address: SocketAddr) -> io::Result<Socket> {
 }
 
 impl Listener {
+    /// One that somebody else has bound.
+    pub fn of(socket: Socket) -> Listener {
+        Listener(socket)
+    }
+
     /// Ready to be waited for. Only after the fork: this may start the thread that watches sockets.
-    pub fn start(self) -> Result<Accepting> {
-        Ok(Accepting(Async::new(self.0).map_err(|error| Error::io(error, "listening socket"))?))
+    pub fn start(self, keepalive: bool) -> Result<Accepting> {
+        let socket = Async::new(self.0).map_err(|error| Error::io(error, "listening socket"))?;
+        Ok(Accepting { socket, keepalive })
     }
 }
 
 /// A socket that clients are accepted from.
-pub struct Accepting(Async<Socket>);
+pub struct Accepting {
+    socket: Async<Socket>,
+    keepalive: bool,
+}
 
 impl Accepting {
     /// The next client. Errors of one client's connection are not errors of the socket, and passed over.
     pub async fn accept(&self) -> io::Result<(Wire, Peer)> {
         loop {
-            match self.0.read_with(Socket::accept).await {
-                Ok((socket, _)) => {
-                    let Ok(peer) = greet(&socket) else { continue };
+            match self.socket.read_with(Socket::accept).await {
+                Ok((socket, address)) => {
+                    let peer = self.greet(&socket, &address);
                     match Wire::socket(socket) {
                         Ok(wire) => return Ok((wire, peer)),
                         Err(error) => return Err(error),
@@ -184,17 +220,22 @@ impl Accepting {
             }
         }
     }
-}
 
-fn greet(socket: &Socket) -> io::Result<Peer> {
-    // Not `accept`'s address: it is empty for Unix clients, whose own sockets have no name.
-    let local = socket.local_addr()?;
-    if local.is_unix() {
-        return Ok(Peer::Unix);
+    fn greet(&self, socket: &Socket, address: &SockAddr) -> Peer {
+        if let Some(address) = address.as_socket() {
+            // Replies are complete messages: waiting for more to say (Nagle) only delays them.
+            let _ = socket.set_tcp_nodelay(true);
+            if self.keepalive {
+                let _ = socket.set_keepalive(true);
+            }
+            return Peer::Ip(address);
+        }
+        match address.as_vsock_address() {
+            Some((cid, port)) => Peer::Vsock { cid, port },
+            None if address.is_unix() => Peer::Unix,
+            None => Peer::Other,
+        }
     }
-    // Replies are complete messages: waiting for more to say (Nagle) only delays them.
-    let _ = socket.set_tcp_nodelay(true);
-    Ok(socket.peer_addr()?.as_socket().map_or(Peer::Other, Peer::Ip))
 }
 
 /// accept(2) passes on errors of the connection it took from the queue.

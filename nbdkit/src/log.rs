@@ -92,7 +92,10 @@ fn escaped(message: &str) -> String {
     if !message.contains(|c: char| c.is_control()) {
         return message.to_owned();
     }
-    message.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    message
+        .chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// The line goes as it is, with the process id behind the program's name.
@@ -110,7 +113,13 @@ mod tests {
     fn lines_have_the_shape_that_scripts_know() {
         let sink = Sink::new(false, None, &LogTarget::Default).unwrap();
         assert_eq!(sink.line("", "error", format_args!("no")), "nbdkit: error: no\n");
-        assert_eq!(sink.line("memory[1]", "error", format_args!("a\nb")), "nbdkit: memory[1]: error: a\\nb\n");
-        assert_eq!(Sink::new(false, Some("in"), &LogTarget::Null).unwrap().line("", "debug", format_args!("x")), "nbdkit[in]: debug: x\n");
+        assert_eq!(
+            sink.line("memory[1]", "error", format_args!("a\nb")),
+            "nbdkit: memory[1]: error: a\\nb\n"
+        );
+        assert_eq!(
+            Sink::new(false, Some("in"), &LogTarget::Null).unwrap().line("", "debug", format_args!("x")),
+            "nbdkit[in]: debug: x\n"
+        );
     }
 }

@@ -27,6 +27,8 @@ pub fn become_other(user: Option<&str>, group: Option<&str>) -> Result<()> {
 
 fn number(name: &str, what: &str, option: &str) -> Result<u32> {
     name.parse().map_err(|_| {
-        Error::invalid(format!("{option}: there is no {what} '{name}', should be the name of one or its number"))
+        Error::invalid(format!(
+            "{option}: there is no {what} '{name}', should be the name of one or its number"
+        ))
     })
 }

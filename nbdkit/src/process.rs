@@ -6,7 +6,7 @@ use nbdkit_plugin::{Error, Result};
 use nix::{
     fcntl::{OFlag, open},
     sys::stat::Mode,
-    unistd::{ForkResult, Pid, chdir, dup2_stdin, dup2_stdout, dup2_stderr, fork},
+    unistd::{ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork},
 };
 
 /// Which side of a fork this is.

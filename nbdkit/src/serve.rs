@@ -5,8 +5,9 @@ use crate::{connection::Service, listen::Accepting, wire::Wire};
 use async_executor::Executor;
 use async_io::Async;
 use async_lock::Mutex;
-use futures_lite::{FutureExt, StreamExt, future, stream};
-use nbdkit_plugin::{Error, Peer, Result, Server, ThreadModel};
+use event_listener::Event;
+use futures_lite::{FutureExt, StreamExt, stream};
+use nbdkit_plugin::{Error, Peer, Result, ThreadModel};
 use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
@@ -31,54 +32,62 @@ pub fn hold_signals() -> Result<()> {
     ending().thread_block().map_err(|errno| Error::io(errno.into(), "sigprocmask"))
 }
 
-/// Gives those signals back their usual meaning.
-pub fn release_signals() -> Result<()> {
-    ending().thread_unblock().map_err(|errno| Error::io(errno.into(), "sigprocmask"))
-}
-
 /// Runs `main` on this thread and on as many more as there are other CPUs. The threads watch the sockets themselves
 /// when they have nothing else to do: one hop less than if another thread had to wake them.
 pub fn run<T>(executor: &Arc<Executor<'static>>, main: impl Future<Output = T>) -> T {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    let done = Event::new();
     for number in 1..cpus {
-        let executor = executor.clone();
+        let (executor, done) = (executor.clone(), done.listen());
         let builder = thread::Builder::new().name(format!("serve-{number}"));
         // With fewer threads it is slower, not wrong.
-        let _ = builder.spawn(move || async_io::block_on(executor.run(future::pending::<()>())));
+        let _ = builder.spawn(move || async_io::block_on(executor.run(done)));
     }
-    async_io::block_on(executor.run(main))
+    let result = async_io::block_on(executor.run(main));
+    // Not joined: one may be stuck in a plugin whose request is left in flight.
+    done.notify(usize::MAX);
+    result
 }
 
-/// Serves clients until a signal comes or somebody asks for the end, then answers what is in flight, closes
-/// connections and cleans up.
-pub async fn serve(service: Arc<Service>, clients: Clients) -> Result<()> {
-    let signals = signals()?;
+/// Serves clients until `signal` resolves or a component asks for the end, then answers what is in flight and closes
+/// connections. A request that is stuck in a plugin holds the end until `signal` resolves again.
+///
+/// # Errors
+/// When clients cannot be accepted any more; `EINTR` if requests are left in flight.
+pub async fn serve(
+    service: Arc<Service>,
+    clients: Clients,
+    mut signal: impl AsyncFnMut() -> Result<()>,
+) -> Result<()> {
     let server = service.server.clone();
-    let accepted = match clients {
-        Clients::Listen(sockets) => listen(&service, sockets, &signals).await,
-        Clients::One(wire) => {
-            let only = server.spawn(async move { service.serve(1, wire, Peer::Other).await });
-            let ended = async {
-                only.join().await;
-                Ok(())
-            };
-            ended.or(stop_on_signal(&server, &signals)).await
+    let accepted = {
+        // Polled first: a crowd at the door does not keep us from ending.
+        let stop = signal().or(async {
+            server.stopped().await;
+            Ok(())
+        });
+        match clients {
+            Clients::Listen(sockets) => stop.or(accept(&service, sockets)).await,
+            Clients::One(wire) => {
+                let only = server.spawn(async move { service.serve(1, wire, Peer::Other).await });
+                let ended = async {
+                    only.join().await;
+                    Ok(())
+                };
+                stop.or(ended).await
+            }
         }
     };
     server.shutdown();
-    // A request that is stuck in a plugin holds the end until a second signal.
     let drained = async {
         server.drained().await;
-        true
+        accepted
     };
     let impatient = async {
-        let _ = signals.readable().await;
-        false
+        signal().await?;
+        Err(Error::new(libc::EINTR, "told to end a second time: ending with requests still in flight"))
     };
-    match drained.or(impatient).await {
-        true => accepted,
-        false => Err(Error::new(libc::EINTR, "second signal: ending with requests still in flight")),
-    }
+    drained.or(impatient).await
 }
 
 /// Where clients come from.
@@ -89,43 +98,41 @@ pub enum Clients {
     One(Wire),
 }
 
-async fn listen(service: &Arc<Service>, sockets: Vec<Accepting>, signals: &Async<SignalFd>) -> Result<()> {
-    let door = Arc::new(Door::new(service.clone()));
-    let mut clients = stream::empty().boxed();
+async fn accept(service: &Arc<Service>, sockets: Vec<Accepting>) -> Result<()> {
+    let door = Door::new(service.clone());
+    let mut arrivals = stream::empty().boxed();
     for socket in sockets {
-        let arrivals = stream::unfold(socket, |socket| async move { Some((socket.accept().await, socket)) });
-        clients = clients.or(arrivals).boxed();
+        let of_one = stream::unfold(socket, |socket| async move { Some((socket.accept().await, socket)) });
+        arrivals = arrivals.or(of_one).boxed();
     }
-    let accept = async {
-        while let Some(arrival) = clients.next().await {
-            let (wire, peer) = arrival.map_err(|error| Error::io(error, "accept"))?;
-            door.enter(wire, peer);
-        }
-        Ok(())
-    };
-    // Polled first: a crowd at the door does not keep us from ending.
-    stop_on_signal(&service.server, signals).or(accept).await
+    while let Some(arrival) = arrivals.next().await {
+        let (wire, peer) = arrival.map_err(|error| Error::io(error, "accept"))?;
+        door.enter(wire, peer);
+    }
+    Ok(())
 }
 
-async fn stop_on_signal(server: &Server, signals: &Async<SignalFd>) -> Result<()> {
-    let signalled = async {
-        signals.readable().await.map_err(|error| Error::io(error, "signalfd"))?;
-        // Taken, so that a second one can be told from the first.
-        let _ = signals.get_ref().read_signal();
-        Ok(())
-    };
-    let asked = async {
-        server.stopped().await;
-        Ok(())
-    };
-    signalled.or(asked).await
-}
+/// The signals that end the process, one by one. Only after [`hold_signals`].
+pub struct Signals(Async<SignalFd>);
 
-fn signals() -> Result<Async<SignalFd>> {
-    let failed = |error: std::io::Error| Error::io(error, "signalfd");
-    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    let signals = SignalFd::with_flags(&ending(), flags).map_err(|errno| failed(errno.into()))?;
-    Async::new(signals).map_err(failed)
+impl Signals {
+    /// Begins to look for them.
+    pub fn new() -> Result<Signals> {
+        let failed = |error: std::io::Error| Error::io(error, "signalfd");
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let signals = SignalFd::with_flags(&ending(), flags).map_err(|errno| failed(errno.into()))?;
+        Async::new(signals).map(Signals).map_err(failed)
+    }
+
+    /// Resolves when the next one has come.
+    pub async fn next(&self) -> Result<()> {
+        let read = self.0.read_with(|signals| match signals.read_signal() {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(std::io::ErrorKind::WouldBlock.into()),
+            Err(errno) => Err(errno.into()),
+        });
+        read.await.map_err(|error| Error::io(error, "signalfd"))
+    }
 }
 
 /// Counts clients, and lets them in one at a time where the thread model says so.

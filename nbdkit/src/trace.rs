@@ -2,24 +2,40 @@
 //! Under `-v`: one line for each call that a component gets. Without `-v` none of this is there.
 
 use nbdkit_filter::{Below, Next, OpenedExt};
-use nbdkit_plugin::{
-    Arc, Around, Call, Connection, Disk, Export, Kind, Log, Op, OpenRequest, Opened,
-};
+use nbdkit_plugin::{Arc, Around, Call, Connection, Disk, Export, Kind, Log, Op, OpenRequest, Opened};
+
+/// Which calls are shown: `-D nbdkit.backend.controlpath=0` and `-D nbdkit.backend.datapath=0` take some away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Detail {
+    /// Opening, closing, listing.
+    pub control: bool,
+    /// What clients do with an open disk.
+    pub data: bool,
+}
+
+impl Default for Detail {
+    fn default() -> Self {
+        Detail { control: true, data: true }
+    }
+}
 
 /// `next`, whose calls are shown under the name of its outermost component.
-pub fn trace(name: &'static str, next: Next) -> Next {
+pub fn trace(name: &'static str, next: Next, detail: Detail) -> Next {
     let model = next.thread_model();
-    Next::over(Traced { name, next }, model)
+    Next::over(Traced { name, next, detail }, model)
 }
 
 struct Traced {
     name: &'static str,
     next: Next,
+    detail: Detail,
 }
 
 impl Traced {
     fn say(&self, connection: &Connection, call: std::fmt::Arguments<'_>) {
-        connection.log().named(self.name).debug(call);
+        if self.detail.control {
+            connection.log().named(self.name).debug(call);
+        }
     }
 }
 
@@ -40,11 +56,14 @@ impl Below for Traced {
     }
 
     fn open(&self, req: OpenRequest) -> Opened {
-        let log = req.connection.log().named(self.name);
-        log.debug(format_args!("open readonly={} exportname={:?} tls={}", req.read_only, req.export, req.tls));
+        let (log, detail) = (req.connection.log().named(self.name), self.detail);
+        let OpenRequest { read_only, export, tls, connection, .. } = &req;
+        self.say(connection, format_args!("open readonly={read_only} exportname={export:?} tls={tls}"));
         self.next.open(req).around(move |next| {
-            log.debug(format_args!("opened {:?}", next.info()));
-            Ok(Shown { next, log })
+            if detail.control {
+                log.debug(format_args!("opened {:?}", next.info()));
+            }
+            Ok(Shown { next, log, detail })
         })
     }
 
@@ -56,6 +75,7 @@ impl Below for Traced {
 struct Shown {
     next: Arc<dyn Disk>,
     log: Log,
+    detail: Detail,
 }
 
 impl Around for Shown {
@@ -68,6 +88,13 @@ impl Around for Shown {
         call: Call,
         op: impl FnOnce(&'a dyn Disk) -> Op<'a, T> + Send + 'a,
     ) -> Op<'a, T> {
+        let shown = match call.kind {
+            Kind::Finalize | Kind::Close => self.detail.control,
+            _ => self.detail.data,
+        };
+        if !shown {
+            return op(&*self.next);
+        }
         let name = match call.kind {
             Kind::Read => "pread",
             Kind::Write => "pwrite",

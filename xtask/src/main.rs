@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod ci;
 mod component;
@@ -31,6 +32,8 @@ enum Task {
     Build(build::Options),
     /// Runs all tests against a program with all features; the closing line counts them
     Test(test::Options),
+    /// Measures ours beside nbdkit and qemu-nbd; writes BENCHMARKS.md
+    Bench(bench::Options),
     /// Checks that all plugins and filters look alike, and the rules of the house
     Tidy,
     /// Starts a plugin or filter: its crate, its feature, its line in the registry
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Task::Build(options) => build::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Tidy => tidy::run(),
         Task::New(options) => new::run(&options),
         Task::Ci(options) => ci::run(&options),

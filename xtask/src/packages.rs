@@ -19,12 +19,15 @@ pub fn install() -> Result {
         Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
         Err(e) => return Err(e).context(LIST),
     };
-    let missing: Vec<&str> = parse(&list).filter(|name| !is_installed(name)).collect();
-    if !missing.is_empty() {
-        apt(&missing)?;
-    }
+    need(parse(&list))?;
     newer();
     Ok(())
+}
+
+/// Installs those of the packages that are missing, or says how and fails.
+pub fn need<'a>(packages: impl Iterator<Item = &'a str>) -> Result {
+    let missing: Vec<&str> = packages.filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() { Ok(()) } else { apt(&missing) }
 }
 
 fn parse(list: &str) -> impl Iterator<Item = &str> {
@@ -43,9 +46,7 @@ fn apt(packages: &[&str]) -> Result {
     } else if succeeds(Command::new("sudo").args(["-n", "true"])) {
         &["sudo", "-n"]
     } else {
-        let why = format!(
-            "the tests need packages; as root: {by_hand}; or give --no-install and see which tests fail"
-        );
+        let why = format!("packages are missing; as root: {by_hand}; or give --no-install and do without");
         return Err(Failure::Because(why));
     };
     if !succeeds(Command::new("apt-get").arg("--version")) {

@@ -36,16 +36,11 @@ impl Session {
 
     /// With extended headers the flag decides what the length means, so it comes before the range.
     fn check_payload_flag(&self, raw: &Raw) -> Result<(), Wrong> {
-        let flag = raw.flags.contains(CommandFlags::PAYLOAD_LEN);
-        match self.mode {
-            Mode::Extended if raw.command == Cmd::WRITE && !flag => {
-                Err((ErrorCode::EINVAL, "write without NBD_CMD_FLAG_PAYLOAD_LEN"))
-            }
-            Mode::Extended if raw.command != Cmd::WRITE && flag => {
-                Err((ErrorCode::EINVAL, "payload that the command does not take"))
-            }
-            _ => Ok(()),
+        let extended = self.mode == Mode::Extended;
+        if extended && raw.command != Cmd::WRITE && raw.flags.contains(CommandFlags::PAYLOAD_LEN) {
+            return Err((ErrorCode::EINVAL, "payload that the command does not take"));
         }
+        Ok(())
     }
 
     fn check_range(&self, raw: &Raw) -> Result<Command, Wrong> {

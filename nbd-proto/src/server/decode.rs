@@ -133,10 +133,9 @@ impl Session {
 
     /// Bytes of payload behind the head, wanted or not.
     fn payload(&self, raw: &Raw) -> u64 {
-        let follows = match self.mode {
-            Mode::Extended => raw.flags.contains(CommandFlags::PAYLOAD_LEN),
-            _ => raw.command == Cmd::WRITE,
-        };
+        // A write has one even without the flag that should say so: the clients of QEMU 10 leave it out.
+        let flagged = self.mode == Mode::Extended && raw.flags.contains(CommandFlags::PAYLOAD_LEN);
+        let follows = flagged || raw.command == Cmd::WRITE;
         if follows { raw.len } else { 0 }
     }
 

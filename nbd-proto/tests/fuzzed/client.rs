@@ -19,7 +19,8 @@ pub fn client(data: &[u8], seen: &mut Seen) {
     }
 }
 
-fn config(bits: u8) -> Config {
+/// What the first byte means.
+pub fn config(bits: u8) -> Config {
     let goals = [Goal::Go, Goal::ExportName, Goal::Info, Goal::List, Goal::ListContexts];
     let config = Config::new("disk")
         .goal(goals[usize::from(bits & 7) % goals.len()])
@@ -61,7 +62,7 @@ fn run(bits: u8, chunk: usize, input: &[u8], seen: &mut Seen) -> (Step, Vec<u8>,
 }
 
 /// Requests of every kind are in flight: the cookie's low byte is the command.
-fn lookup(cookie: u64) -> Option<Request> {
+pub fn lookup(cookie: u64) -> Option<Request> {
     let command = *Command::ALL.get((cookie & 0xff) as usize)?;
     (command != Command::Flush)
         .then(|| Request::new(cookie, command, 4096, 65536))
@@ -80,7 +81,7 @@ fn replies(session: &Session, mut rest: &[u8], seen: &mut Seen) {
                 return;
             }
             Decoded::Reply { cookie, reply, consumed, .. } => {
-                seen.note("received", &format!("{:?}_{reply:?}", session.mode()));
+                seen.note_text("received", &format!("{:?}_{reply:?}", session.mode()));
                 let request = lookup(cookie).expect("only requests in flight are answered");
                 let mut data = 0;
                 match reply {

@@ -5,14 +5,10 @@
 //! Each takes bytes of which the first say how things are configured, asserts whatever must hold for any input,
 //! and notes what it has seen.
 
-mod client;
-mod handshake;
+pub mod client;
+pub mod handshake;
 pub mod pump;
-mod transmission;
-
-pub use client::client;
-pub use handshake::handshake;
-pub use transmission::transmission;
+pub mod transmission;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -24,7 +20,11 @@ pub struct Seen(pub BTreeSet<String>);
 impl Seen {
     /// Notes the variant of `value`, under a heading.
     pub fn note(&mut self, heading: &str, value: &impl Debug) {
-        let text = format!("{value:?}");
+        self.note_text(heading, &format!("{value:?}"));
+    }
+
+    /// Notes the first word of `text`, under a heading.
+    pub fn note_text(&mut self, heading: &str, text: &str) {
         let name = text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
         self.0.insert(format!("{heading} {name}"));
     }

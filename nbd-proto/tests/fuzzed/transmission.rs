@@ -39,7 +39,7 @@ pub fn transmission(data: &[u8], seen: &mut Seen) {
                 let request = Request::new(refusal.tag.cookie, command, refusal.tag.offset, 1);
                 let mut reply = Vec::new();
                 server.error(refusal.tag, refusal.error, refusal.message, &mut reply);
-                expect_error(&client, &request, &reply, refusal.error, refusal.message);
+                expect_error(&client, &request, &reply, refusal.error, refusal.message, seen);
                 (*consumed, refusal.payload_to_skip)
             }
             Decoded::Fatal(why) => {
@@ -93,7 +93,7 @@ fn answer(server: &server::Session, client: &client::Session, request: &Request,
     let tag = request.tag();
     let mut out = Vec::new();
     server.error(tag, ErrorCode::EIO, "broken", &mut out);
-    expect_error(client, request, &out, ErrorCode::EIO, "broken");
+    expect_error(client, request, &out, ErrorCode::EIO, "broken", seen);
     if let Some(chunks) = server.chunks() {
         expect(client, request, &chunks.done(tag), &Reply::Done, true, seen);
         let mut out = Vec::new();
@@ -141,7 +141,7 @@ fn status(server: &server::Session, client: &client::Session, request: &Request,
         else {
             panic!("no status: {out:02x?}");
         };
-        seen.note("sent", &kind(server.mode(), &out));
+        seen.note_text("sent", &kind(server.mode(), &out));
         assert_eq!((id, consumed), (context.id, out.len()));
         let lengths: Vec<u64> = extents.map(|(len, _)| len).collect();
         let all_but_last: u64 = lengths[..lengths.len() - 1].iter().sum();
@@ -158,7 +158,7 @@ fn expect(
     last: bool,
     seen: &mut Seen,
 ) {
-    seen.note("sent", &kind(client.mode(), bytes));
+    seen.note_text("sent", &kind(client.mode(), bytes));
     let cookie = request.cookie;
     let expected = client::Decoded::Reply { cookie, reply: reply.clone(), last, consumed: bytes.len() };
     assert_eq!(client.decode(bytes, |_| Some(*request)), expected, "{bytes:02x?}");
@@ -170,9 +170,16 @@ fn expect(
     }
 }
 
-fn expect_error(client: &client::Session, request: &Request, bytes: &[u8], code: ErrorCode, message: &str) {
+fn expect_error(
+    client: &client::Session,
+    request: &Request,
+    bytes: &[u8],
+    code: ErrorCode,
+    message: &str,
+    seen: &mut Seen,
+) {
     let message = if client.mode() == Mode::Simple { "" } else { message };
-    expect(client, request, bytes, &Reply::Error { code, message, offset: None }, true, &mut Seen::default());
+    expect(client, request, bytes, &Reply::Error { code, message, offset: None }, true, seen);
 }
 
 /// What the reply is on the wire.

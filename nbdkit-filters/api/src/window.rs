@@ -90,27 +90,41 @@ impl Layer for Window {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use super::*;
     use crate::{OpenRequest, OpenedExt, layer, testing::Bench};
-    use nbdkit_plugin::{Extent, Opened, Plugin};
+    use nbdkit_plugin::{Extent, Opened, Plugin, Pool};
+    use std::sync::Mutex;
+
+    const SIZE: u64 = 100;
 
     /// Every byte tells where it is; all is a hole, and it says so of the whole disk at once.
     #[derive(Default)]
-    struct Ruler;
-
-    struct Inches(Info);
+    struct Ruler(Arc<Mutex<Vec<String>>>);
 
     impl Plugin for Ruler {
         fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
-            req.ready(Inches(Info::read_only(100)))
+            req.ready(RulerDisk { info: Info::writable(SIZE), diary: self.0.clone() })
         }
     }
 
-    impl Disk for Inches {
+    struct RulerDisk {
+        info: Info,
+        diary: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl RulerDisk {
+        fn note(&self, what: &str, Span { offset, len }: Span) -> Op<'_, ()> {
+            self.diary.lock().unwrap().push(format!("{what} {len}@{offset}"));
+            Op::ok(())
+        }
+    }
+
+    impl Disk for RulerDisk {
         fn info(&self) -> &Info {
-            &self.0
+            &self.info
         }
 
         fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
@@ -118,36 +132,73 @@ mod tests {
             Op::ok(Buf::from(bytes).into())
         }
 
-        fn extents(&self, span: Span, _: Flags) -> Op<'_, Extents> {
-            Op::ok(Extents::hole(100 - span.offset))
+        fn pwrite(&self, data: Buf, offset: u64, _: Flags) -> Op<'_, ()> {
+            self.note("write", Span::new(offset, data.len() as u64))
         }
+
+        fn trim(&self, span: Span, _: Flags) -> Op<'_, ()> {
+            self.note("trim", span)
+        }
+
+        fn zero(&self, span: Span, _: Flags) -> Op<'_, ()> {
+            self.note("zero", span)
+        }
+
+        fn cache(&self, span: Span) -> Op<'_, ()> {
+            self.note("cache", span)
+        }
+
+        fn extents(&self, span: Span, _: Flags) -> Op<'_, Extents> {
+            Op::ok(Extents::hole(SIZE - span.offset))
+        }
+    }
+
+    /// What comes at once, as everything here must: the window is a tail call.
+    fn now<T>(op: Op<'_, T>) -> T {
+        match op {
+            Op::Ready(result) => result.unwrap(),
+            Op::Wait(_) => panic!("there is nothing to wait for"),
+        }
+    }
+
+    fn read(disk: &dyn Disk, offset: u64, len: u32) -> Vec<u8> {
+        now(now(disk.pread(len, offset)).into_buf(&Pool::new())).to_vec()
     }
 
     #[test]
     fn shows_its_part_and_no_more() {
+        let ruler = Arc::new(RulerDisk { info: Info::writable(SIZE), diary: Arc::default() });
+        let disk = layer(Window::new(ruler.clone(), Span::new(40, 20)).unwrap());
+        assert_eq!(disk.info().size, 20);
+        assert_eq!(read(&*disk, 17, 3), [57, 58, 59]);
+        let (span, flags) = (Span::new(3, 5), Flags::default());
+        let extents = now(disk.extents(span, flags));
+        assert_eq!(extents.iter().copied().collect::<Vec<_>>(), [Extent::hole(17)]);
+        now(disk.pwrite(Buf::from(vec![0; 5]), 3, flags));
+        now(disk.trim(span, flags));
+        now(disk.zero(span, flags));
+        now(disk.cache(span));
+        assert_eq!(*ruler.diary.lock().unwrap(), ["write 5@43", "trim 5@43", "zero 5@43", "cache 5@43"]);
+        let inner = layer(Window::new(disk, Span::new(10, 5)).unwrap());
+        assert_eq!(read(&*inner, 0, 5), [50, 51, 52, 53, 54], "a window of a window");
+    }
+
+    #[test]
+    fn must_lie_within_the_disk() {
         let bench = Bench::default();
         let ruler = bench.plugin::<Ruler>("ruler", &[]).unwrap();
-        let window = |start, len| {
-            let req = bench.request(1, "");
-            let open = ruler.open(req).layer(move |disk| Window::new(disk, Span::new(start, len)));
-            bench.run(async { open.await })
+        let size = |start, len| {
+            let open = ruler.open(bench.request(1, ""));
+            let window = open.layer(move |disk| Window::new(disk, Span::new(start, len)));
+            bench.run(async { window.await }).map(|disk| disk.info().size)
         };
-        let disk = window(40, 20).unwrap();
-        assert_eq!(disk.info().size, 20);
-        let read = disk.pread(3, 17);
-        assert!(matches!(read, Op::Ready(_)), "a tail call waits for nothing");
-        let data = bench.run(async { read.await?.into_buf(&Default::default()).await }).unwrap();
-        assert_eq!(*data, [57, 58, 59]);
-        let extents = bench.run(async { disk.extents(Span::new(5, 3), Flags::default()).await }).unwrap();
-        assert_eq!(extents.iter().copied().collect::<Vec<_>>(), [Extent::hole(15)]);
-
-        assert_eq!(window(100, 0).unwrap().info().size, 0);
+        assert_eq!(size(100, 0).unwrap(), 0);
+        assert_eq!(size(0, 100).unwrap(), 100);
         for (start, len) in [(0, 101), (100, 1), (101, 0), (u64::MAX, 1), (1, u64::MAX)] {
-            let Err(error) = window(start, len) else { panic!("{start}+{len} is not within the disk") };
-            assert!(error.to_string().ends_with("are not within the disk, which has 100 bytes"), "{error}");
+            let error = size(start, len).unwrap_err().to_string();
+            let expected =
+                format!("{len} bytes from offset {start} are not within the disk, which has 100 bytes");
+            assert_eq!(error, expected);
         }
-        let inner = layer(Window::new(disk, Span::new(10, 5)).unwrap());
-        let data = bench.run(async { inner.pread(1, 0).await?.into_buf(&Default::default()).await }).unwrap();
-        assert_eq!(*data, [50], "a window of a window");
     }
 }

@@ -163,7 +163,9 @@ impl Branch {
                 },
             };
             // There may be millions of runs, and others on this thread.
-            yield_now().await;
+            if at < span.end() {
+                yield_now().await;
+            }
         }
         Ok(())
     }
@@ -193,7 +195,7 @@ impl Branch {
 
     /// Copies `from` of the disk behind to the place `to`, which holds zeroes.
     async fn copy(&self, from: Span, to: u64) -> Result<()> {
-        let most = self.next.info().block.map_or(PIECE, |block| PIECE.min(block.maximum.into()));
+        let most = self.next.info().block.map_or(PIECE, |block| PIECE.min(block.maximum.into()).max(1));
         let mut at = from.offset;
         while at < from.end() {
             let len = most.min(from.end() - at);

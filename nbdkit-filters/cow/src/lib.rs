@@ -18,7 +18,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 use store::Store;
-pub use values::{BlockSize, OnRead};
+pub use values::{Granule, OnRead};
 
 /// How the filter is announced.
 pub static FILTER: FilterEntry =
@@ -27,7 +27,7 @@ pub static FILTER: FilterEntry =
 params! {
     struct Params {
         /// The unit in which data is copied: a power of two, 4096 to 2G.
-        "cow-block-size" => block_size: BlockSize = BlockSize(64 << 10),
+        "cow-block-size" => block_size: Granule = Granule(64 << 10),
         /// Whether what a client wants to have cached is kept in the overlay.
         "cow-on-cache" => on_cache: bool = false,
         /// Whether what a client reads is kept in the overlay: always, never, or while a file exists.
@@ -84,6 +84,8 @@ impl Cow {
     fn overlay(&self, export: &Arc<str>, info: &Info) -> Result<Arc<Overlay>> {
         let store = self.store.as_ref().ok_or_else(|| Error::new(EIO, "opened before get_ready"))?;
         let mut overlays = self.overlays.lock().unwrap_or_else(PoisonError::into_inner);
+        // Clients choose names: one that was only looked at must not cost memory for ever.
+        overlays.retain(|_, overlay| Arc::strong_count(overlay) > 1 || !overlay.is_untouched());
         if let Some(overlay) = overlays.get(export) {
             return match overlay.size == info.size {
                 true => Ok(overlay.clone()),
@@ -96,8 +98,6 @@ impl Cow {
                 )),
             };
         }
-        // Clients choose names: one that was only looked at must not cost memory for ever.
-        overlays.retain(|_, overlay| Arc::strong_count(overlay) > 1 || !overlay.is_untouched());
         if overlays.len() >= MOST_EXPORTS {
             return Err(Error::new(
                 ENOSPC,
@@ -122,7 +122,7 @@ fn seen(behind: &Info, overlay: &Overlay, on_cache: bool, read_only: bool) -> In
         if on_cache {
             info.cache = Support::Native;
         }
-        let any = nbdkit_filter::BlockSize { minimum: 1, preferred: 512, maximum: u32::MAX };
+        let any = BlockSize { minimum: 1, preferred: 512, maximum: u32::MAX };
         let mut block = info.block.unwrap_or(any);
         // 32 MiB is the most that may be preferred.
         let preferred = overlay.block.min(32 << 20) as u32;

@@ -52,7 +52,7 @@ impl Overlay {
     /// The block that holds the byte at `offset`.
     pub(crate) fn block_of(&self, offset: u64) -> Span {
         let start = offset - offset % self.block;
-        Span::new(start, self.block.min(self.size - start))
+        Span::new(start, self.block.min(self.size.saturating_sub(start)))
     }
 
     /// Those whole blocks that `span` starts with.
@@ -114,7 +114,8 @@ impl Overlay {
     }
 }
 
-/// New contents for some blocks. Dropped without being published, it leaves no trace.
+/// New contents for some blocks. Dropped without being published, it leaves no trace: operations that have begun are
+/// finished, so nothing is being written to its place any more.
 pub(crate) struct Draft<'a> {
     overlay: &'a Overlay,
     blocks: Span,

@@ -4,9 +4,9 @@
 use nbdkit_filter::{Arc, Buf, ENOSPC, Error, Extent, Extents, FileRange, Op, Result, Span};
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, PermissionsExt},
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -34,6 +34,9 @@ impl Store {
                 format!("no temporary file in {}, set TMPDIR to a directory for it", directory.display());
             Error::io(plain, what)
         })?;
+        // Without a name it can still be found below /proc.
+        let private = file.set_permissions(Permissions::from_mode(0o600));
+        private.map_err(|error| Error::io(error, "permissions of the temporary file"))?;
         Ok(Store { file: Arc::new(file), end: Mutex::new(0) })
     }
 
@@ -49,7 +52,7 @@ impl Store {
         Ok(start)
     }
 
-    /// The opposite, for a place that nobody was told of.
+    /// The opposite, for a place that nobody was told of and to which nothing is being written.
     pub(crate) fn give_back(&self, place: Span) {
         let zeroed = zero(&self.file, place);
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);

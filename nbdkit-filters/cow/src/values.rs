@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the parameters take: [`BlockSize`] and [`OnRead`].
+//! What the parameters take: [`Granule`] and [`OnRead`].
 
 use nbdkit_filter::{Size, Value};
 use std::{
@@ -9,15 +9,15 @@ use std::{
 
 /// The unit of copying, in bytes: a power of two, 4096 to 2^31.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BlockSize(pub u64);
+pub struct Granule(pub u64);
 
-impl Value for BlockSize {
+impl Value for Granule {
     const KIND: &'static str = Size::KIND;
 
     fn parse(value: &OsStr) -> Result<Self, String> {
         let Size(size) = Size::parse(value)?;
         match size.is_power_of_two() && (4096..=2 << 30).contains(&size) {
-            true => Ok(BlockSize(size)),
+            true => Ok(Granule(size)),
             false => Err(format!("{size} is out of range (4096..2G) or not a power of 2")),
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Operations wait as long as they should (which is all that a clock can prove), and no longer than their client.
+#![allow(clippy::unwrap_used)]
 
 use nbdkit_delay_filter::Delay;
 use nbdkit_filter::{testing::Bench, *};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Errors are injected where, when and as often as the parameters say, and nowhere else.
+#![allow(clippy::unwrap_used)]
 
 use nbdkit_error_filter::Inject;
 use nbdkit_filter::{testing::Bench, *};

@@ -1,86 +1,41 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The part that is served is the right one, behaves like a disk, and must lie within the disk.
+#![allow(clippy::unwrap_used)]
 
 use nbdkit_filter::{testing::Bench, *};
 use nbdkit_offset_filter::Offset;
 use nbdkit_plugin::conformance::{Content, Kit};
-use std::sync::Mutex;
 
 const SIZE: u64 = 100_000;
-
-/// A disk in memory that all clients share.
-struct Ram(Arc<Mutex<Vec<u8>>>);
-
-impl Default for Ram {
-    fn default() -> Ram {
-        Ram(Arc::new(Mutex::new((0..SIZE).map(byte).collect())))
-    }
-}
 
 /// What the disk holds at first.
 fn byte(offset: u64) -> u8 {
     (offset % 251) as u8
 }
 
-impl Plugin for Ram {
-    fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
-        req.inline(RamDisk { bytes: self.0.clone(), read_only: req.read_only })
-    }
-}
-
-struct RamDisk {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    read_only: bool,
-}
-
-impl SyncDisk for RamDisk {
-    fn info(&self) -> Result<Info> {
-        Ok(Info::writable(SIZE).with(|info| {
-            (info.flush, info.trim, info.multi_conn, info.extents) = (true, true, true, true);
-            (info.fua, info.cache) = (Support::Native, Support::Native);
-            if self.read_only {
-                info.without_writing();
-            }
-        }))
-    }
-
-    fn pread(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        buf.copy_from_slice(&self.bytes.lock().unwrap()[offset as usize..][..buf.len()]);
-        Ok(())
-    }
-
-    fn pwrite(&self, data: &[u8], offset: u64, _: Flags) -> Result<()> {
-        self.bytes.lock().unwrap()[offset as usize..][..data.len()].copy_from_slice(data);
-        Ok(())
-    }
-
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn trim(&self, span: Span, _: Flags) -> Result<()> {
-        self.bytes.lock().unwrap()[span.offset as usize..span.end() as usize].fill(0);
-        Ok(())
-    }
-
-    fn cache(&self, span: Span) -> Result<()> {
-        assert!(span.end() <= SIZE);
-        Ok(())
-    }
+/// A disk in memory.
+fn memory(bench: &Bench) -> Next {
+    let mut plugin = (nbdkit_memory_plugin::PLUGIN.create)();
+    plugin.config("size", SIZE.to_string().as_ref()).unwrap();
+    plugin.get_ready().unwrap();
+    let next = Next::plugin("memory", plugin.into());
+    let disk = bench.open(&next).unwrap();
+    let bytes = Buf::from((0..SIZE).map(byte).collect::<Vec<_>>());
+    bench.run(async { disk.pwrite(bytes, 0, Flags::default()).await }).unwrap();
+    next
 }
 
 fn open(params: &[(&str, &str)]) -> Result<Arc<dyn Disk>> {
     let bench = Bench::default();
-    let ram = bench.plugin::<Ram>("ram", &[])?;
-    bench.open(&bench.filter::<Offset>("offset", params, ram)?)
+    bench.open(&bench.filter::<Offset>("offset", params, memory(&bench))?)
 }
 
 #[test]
 fn a_part_is_a_disk() {
     let bench = Bench::default();
-    let ram = bench.plugin::<Ram>("ram", &[]).unwrap();
+    let memory = memory(&bench);
     let part = [("offset", "1000"), ("range", "60k")];
-    let next = bench.filter::<Offset>("offset", &part, ram.clone()).unwrap();
+    let next = bench.filter::<Offset>("offset", &part, memory.clone()).unwrap();
     let (driver, opener) = (bench.clone(), bench.clone());
     Kit::disks(move |read_only, connection| {
         let mut req = opener.request(connection, "");
@@ -92,7 +47,7 @@ fn a_part_is_a_disk() {
     .content(Content::Rule(|offset| byte(1000 + offset)))
     .run();
 
-    let behind = bench.open(&ram).unwrap();
+    let behind = bench.open(&memory).unwrap();
     for around in [Span::new(0, 1000), Span::new(1000 + (60 << 10), SIZE - 1000 - (60 << 10))] {
         let read = behind.pread(around.len as u32, around.offset);
         let data = bench.run(async { read.await?.into_buf(&Pool::new()).await }).unwrap();

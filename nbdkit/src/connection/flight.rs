@@ -136,10 +136,14 @@ fn begin<'d>(disk: &'d dyn Disk, pool: &'d Pool, request: &Request, payload: Buf
         Command::Read => {
             // The decoder lets no read beyond its limit through, which is below 4 GiB.
             let len = request.len as u32;
-            let data = disk.pread(len, request.offset).and_then(move |data| match data.len() == u64::from(len) {
-                true => data.fetch(pool),
-                false => Op::err(Error::new(EIO, format!("read {} bytes where {len} were asked for", data.len()))),
-            });
+            let data =
+                disk.pread(len, request.offset).and_then(move |data| match data.len() == u64::from(len) {
+                    true => data.fetch(pool),
+                    false => Op::err(Error::new(
+                        EIO,
+                        format!("read {} bytes where {len} were asked for", data.len()),
+                    )),
+                });
             match data {
                 Op::Ready(result) => Begun::Answered(result.map(Body::Data)),
                 Op::Wait(wait) => Begun::Pending(Pending::Data(wait)),

@@ -55,7 +55,7 @@ impl Service {
     }
 
     async fn talk(&self, wire: &Wire, connection: &Connection) -> Result<()> {
-        survive(self.chain.preconnect(connection.clone())).await?;
+        survive(|| self.chain.preconnect(connection.clone())).await?;
         let Some(open) = negotiate::negotiate(self, wire, connection).await? else { return Ok(()) };
         let negotiate::Open { session, disk, early } = open;
         let log = connection.log().named("nbdkit");
@@ -69,11 +69,11 @@ impl Service {
         };
         let goodbye = transmission.run(&early).await;
         if let Ok(transmit::Goodbye::Polite) = goodbye
-            && let Err(error) = survive(disk.finalize()).await
+            && let Err(error) = survive(|| disk.finalize()).await
         {
             log.error(format_args!("finalize: {error}"));
         }
-        if let Err(error) = survive(disk.close()).await {
+        if let Err(error) = survive(|| disk.close()).await {
             log.error(format_args!("close: {error}"));
         }
         goodbye.map(drop)
@@ -81,7 +81,7 @@ impl Service {
 }
 
 /// Awaits an operation of a plugin or filter; one that panics has failed, and no more than that.
-async fn survive<T>(op: Op<'_, T>) -> Result<T> {
-    let future = AssertUnwindSafe(async { op.await });
+async fn survive<'a, T>(op: impl FnOnce() -> Op<'a, T>) -> Result<T> {
+    let future = AssertUnwindSafe(async { op().await });
     future.catch_unwind().await.unwrap_or_else(|_| Err(Error::new(EIO, "a plugin or filter panicked")))
 }

@@ -10,7 +10,9 @@ use nbd_proto::{
     server::{Abort, Ask, Handshake, Session, Step},
     wire::{Rep, TransmissionFlags as F},
 };
-use nbdkit_plugin::{Connection, Disk, EIO, EINVAL, Error, ESHUTDOWN, Export, Info, OpenRequest, Result, ThreadModel};
+use nbdkit_plugin::{
+    Connection, Disk, EINVAL, EIO, ESHUTDOWN, Error, Export, Info, OpenRequest, Result, ThreadModel,
+};
 use std::{
     future::{Future, poll_fn},
     io::{IoSlice, IoSliceMut},
@@ -60,7 +62,7 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
             (Ok(Some(session)), Some(disk)) => Ok(Some(Open { session, disk, early: self.early })),
             (end, left) => {
                 if let Some(disk) = left {
-                    survive(disk.close()).await?;
+                    survive(|| disk.close()).await?;
                 }
                 end.map(|_| None)
             }
@@ -116,7 +118,7 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
             Ask::Info { name } => {
                 self.open(&name).await;
                 match self.disk.take() {
-                    Some(disk) => survive(disk.close()).await,
+                    Some(disk) => survive(|| disk.close()).await,
                     None => Ok(()),
                 }
             }
@@ -154,10 +156,10 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
     }
 
     async fn exports(&self) -> Result<Vec<Export>> {
-        if let Some(exports) = survive(self.service.chain.list_exports(self.request(""))).await? {
+        if let Some(exports) = survive(|| self.service.chain.list_exports(self.request(""))).await? {
             return Ok(exports);
         }
-        let default = survive(self.service.chain.default_export(self.request(""))).await?;
+        let default = survive(|| self.service.chain.default_export(self.request(""))).await?;
         Ok(default.map(Export::new).into_iter().collect())
     }
 
@@ -178,14 +180,14 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
     async fn try_open(&self, name: &str) -> Result<(Arc<dyn Disk>, ExportInfo)> {
         let chain = &self.service.chain;
         let canonical = match name {
-            "" => survive(chain.default_export(self.request(""))).await?,
+            "" => survive(|| chain.default_export(self.request(""))).await?,
             name => Some(name.to_owned()),
         };
-        let disk = survive(chain.open(self.request(name))).await?;
+        let disk = survive(|| chain.open(self.request(name))).await?;
         match self.describe(disk.info(), canonical) {
             Ok(export) => Ok((disk, export)),
             Err(error) => {
-                survive(disk.close()).await?;
+                survive(|| disk.close()).await?;
                 Err(error)
             }
         }
@@ -211,7 +213,8 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
         if self.service.read_only || !info.write {
             shown.without_writing();
         }
-        let multi_conn = info.multi_conn && self.service.chain.thread_model() > ThreadModel::SerializeConnections;
+        let multi_conn =
+            info.multi_conn && self.service.chain.thread_model() > ThreadModel::SerializeConnections;
         [
             (F::READ_ONLY, self.service.read_only || !info.write),
             (F::SEND_FLUSH, shown.flush),
@@ -282,7 +285,10 @@ impl<G: Future<Output = ()>> Line<'_, G> {
                 return Poll::Ready(Err(Error::new(ESHUTDOWN, "server stops in the middle of a handshake")));
             }
             if Pin::new(&mut self.deadline).poll_next(cx).is_ready() {
-                return Poll::Ready(Err(Error::new(libc::ETIMEDOUT, "client took too long for the handshake (--timeout)")));
+                return Poll::Ready(Err(Error::new(
+                    libc::ETIMEDOUT,
+                    "client took too long for the handshake (--timeout)",
+                )));
             }
             Poll::Pending
         })

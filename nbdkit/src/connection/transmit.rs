@@ -112,7 +112,7 @@ impl<'c> Transmission<'c> {
             if sent > 0 || filled {
                 batches += 1;
                 // Others on this thread have clients too.
-                if batches % 4 == 0 {
+                if batches.is_multiple_of(4) {
                     yield_now().await;
                 }
                 continue;
@@ -163,7 +163,9 @@ impl<'c> Transmission<'c> {
                         state.failure = Some(Error::new(EINVAL, fatal.to_string()));
                         return state.end_intake(Intake::Closed);
                     }
-                    Next::Nothing if state.intake == Intake::Ended => return state.end_intake(Intake::Closed),
+                    Next::Nothing if state.intake == Intake::Ended => {
+                        return state.end_intake(Intake::Closed);
+                    }
                     Next::Nothing => return,
                 },
             };
@@ -206,7 +208,8 @@ impl<'c> Transmission<'c> {
             Ok(Filled::Nothing) => false,
             Ok(Filled::End(in_message)) => {
                 if in_message && state.failure.is_none() && !state.stopping {
-                    state.failure = Some(Error::new(EINVAL, "client closed the connection in the middle of a request"));
+                    state.failure =
+                        Some(Error::new(EINVAL, "client closed the connection in the middle of a request"));
                 }
                 state.end_intake(Intake::Closed);
                 false
@@ -273,7 +276,10 @@ impl State<'_> {
     }
 
     fn over(&self) -> bool {
-        self.intake == Intake::Closed && self.flight.is_empty() && self.outbox.is_empty() && self.held.is_none()
+        self.intake == Intake::Closed
+            && self.flight.is_empty()
+            && self.outbox.is_empty()
+            && self.held.is_none()
     }
 
     /// The client is out of reach. Somebody who just hangs up is not worth a line.

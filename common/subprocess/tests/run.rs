@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What goes in and comes out, and what a program finds when it starts.
+
+use nbdkit_subprocess::{Finished, Limits, run};
+use std::{
+    collections::BTreeSet, fs, io::ErrorKind, os::unix::process::ExitStatusExt, process::Command, sync::mpsc,
+    thread, time::Duration,
+};
+
+const PLENTY: Limits = Limits { output: 64 << 20, errors: 64 << 20 };
+
+fn sh(script: &str, input: &[u8], limits: Limits) -> Finished {
+    run(Command::new("/bin/sh").args(["-c", script]), input, limits).unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn megabytes_go_in_and_come_out_on_both_sides() {
+    let input: Vec<u8> = (0..5_000_001u32).map(|n| (n * 7 >> 3) as u8).collect();
+    // `tee` writes to one side while the other is full, unless somebody empties both.
+    let finished = sh("tee /dev/stderr", &input, PLENTY);
+    assert!(finished.status.success() && !finished.surplus);
+    assert!(finished.output == input && finished.errors == input);
+}
+
+#[test]
+fn input_need_not_be_read_and_ends() {
+    for (script, output) in [
+        ("exec <&-; echo done", "done\n"),
+        ("exit 0", ""),
+        ("head -c 3", "xxx"),
+        // Its outputs are closed before it has read all.
+        ("exec 3<&0 >&- 2>&-; cat <&3 > /dev/null", ""),
+    ] {
+        let finished = sh(script, &vec![b'x'; 1 << 20], PLENTY);
+        assert_eq!((finished.status.code(), text(&finished.output)), (Some(0), output), "{script}");
+    }
+    assert_eq!(sh("cat; echo end", b"", PLENTY).output, b"end\n");
+}
+
+#[test]
+fn too_much_output_is_refused_and_too_much_of_errors_forgotten() {
+    let limits = Limits { output: 5, errors: 5 };
+    let finished = sh("printf 12345; printf abcde >&2", b"", limits);
+    assert_eq!(
+        (&*finished.output, finished.surplus, &*finished.errors),
+        (&b"12345"[..], false, &b"abcde"[..])
+    );
+
+    let finished = sh("printf 123456; printf abcdef >&2", b"", limits);
+    assert_eq!(
+        (&*finished.output, finished.surplus, &*finished.errors),
+        (&b"12345"[..], true, &b"abcde"[..])
+    );
+
+    // Without an end of its own.
+    let finished = sh("exec yes", b"", Limits { output: 100_000, errors: 0 });
+    assert_eq!((finished.output.len(), finished.surplus), (100_000, true));
+    assert_eq!(finished.status.signal(), Some(13), "SIGPIPE has its default action");
+
+    let finished = sh("head -c 1000000 /dev/zero >&2; echo end", b"", limits);
+    assert_eq!((&*finished.output, finished.surplus, &*finished.errors), (&b"end\n"[..], false, &[0; 5][..]));
+}
+
+#[test]
+fn how_it_ended() {
+    assert_eq!(sh("exit 7", b"", PLENTY).status.code(), Some(7));
+    assert_eq!(sh("kill -9 $$", b"", PLENTY).status.signal(), Some(9));
+    let failure = |program: &str| run(&mut Command::new(program), b"", PLENTY).unwrap_err().kind();
+    assert_eq!(failure("/no/such/program"), ErrorKind::NotFound);
+    assert_eq!(failure("/dev/null"), ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn it_starts_clean() {
+    // 0, 1, 2, and what whoever started the test has left open for everybody.
+    let mut inherited = BTreeSet::from([0, 1, 2]);
+    inherited.extend(fs::read_dir("/proc/self/fdinfo").unwrap().filter_map(|entry| {
+        let info = fs::read_to_string(entry.as_ref().ok()?.path()).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        let closed_on_exec = u32::from_str_radix(flags.trim(), 8).ok()? & 0o2_000_000 != 0;
+        (!closed_on_exec).then(|| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())?
+    }));
+    // Many at once, so that pipes of the others are about.
+    let (done, results) = mpsc::channel();
+    for _ in 0..8 {
+        let done = done.clone();
+        thread::spawn(move || {
+            for _ in 0..20 {
+                let finished = run(Command::new("/bin/ls").arg("/proc/self/fd"), b"", PLENTY).unwrap();
+                let fds = text(&finished.output).to_owned();
+                let mut grep = Command::new("/bin/grep");
+                grep.args(["-E", "^Sig(Blk|Ign)", "/proc/self/status"]);
+                let finished = run(&mut grep, b"", PLENTY).unwrap();
+                let output = format!("{fds}|{}", text(&finished.output));
+                done.send(output).unwrap();
+            }
+        });
+    }
+    drop(done);
+    let mut count = 0;
+    while let Ok(seen) = results.recv_timeout(Duration::from_secs(60)) {
+        count += 1;
+        let (fds, signals) = seen.split_once('|').unwrap();
+        let fds: BTreeSet<u32> = fds.split_whitespace().map(|fd| fd.parse().unwrap()).collect();
+        // One is the directory that `ls` reads.
+        assert_eq!(fds.difference(&inherited).count(), 1, "{fds:?}, inherited {inherited:?}");
+        let blocked = signals.split_whitespace().nth(1).unwrap();
+        assert_eq!(u64::from_str_radix(blocked, 16), Ok(0), "{signals}");
+        let ignored = u64::from_str_radix(signals.split_whitespace().nth(3).unwrap(), 16).unwrap();
+        assert_eq!(ignored >> 12 & 1, 0, "SIGPIPE is ignored: {signals}");
+    }
+    assert_eq!(count, 160);
+}

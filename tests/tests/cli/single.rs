@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! `-s`: one client, on standard input and output.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Stdio};
+
+use nbdkit_tests::raw::Client;
+use nbdkit_tests::{eventually, nbdkit, run, tool};
+
+/// `nbdkit -s ARGS` with a client on its standard streams.
+fn single(option: &str, args: &[&str]) -> (Child, Client) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let input: OwnedFd = theirs.try_clone().unwrap().into();
+    let output: OwnedFd = theirs.into();
+    let mut command = nbdkit();
+    command.arg(option).args(args).stdin(Stdio::from(input)).stdout(Stdio::from(output));
+    let child = command.spawn().unwrap();
+    // The command holds the other end as long as it lives, and a closed stream would not be seen.
+    drop(command);
+    (child, Client::over(ours).unwrap())
+}
+
+#[test]
+fn one_client_is_served_and_then_it_is_over() {
+    for option in ["-s", "--single", "--stdin"] {
+        let (mut child, mut client) = single(option, &["memory", "1M"]);
+        assert_eq!(client.structured("").size, 1 << 20);
+        client.write(5, b"single", 0).unwrap();
+        assert_eq!(client.read(4, 8).unwrap(), b"\0single\0");
+        client.disconnect();
+        assert_eq!(eventually(|| child.try_wait().unwrap()).expect("the end").code(), Some(0), "{option}");
+    }
+}
+
+#[test]
+fn a_client_that_just_leaves_ends_it_too() {
+    let (mut child, mut client) = single("-s", &["memory", "1M"]);
+    client.structured("");
+    drop(client);
+    assert_eq!(eventually(|| child.try_wait().unwrap()).expect("the end").code(), Some(0));
+}
+
+#[test]
+fn libnbd_starts_it_as_a_subprocess() {
+    let program = nbdkit();
+    let script = format!(
+        "h.connect_command([{:?}, '-s', 'memory', '1M'])\nprint(h.get_size())",
+        program.get_program()
+    );
+    assert_eq!(run(tool("nbdsh").arg("-c").arg(script)).ok().text(), "1048576");
+}
+
+#[test]
+fn two_pipes_will_do() {
+    let program = nbdkit();
+    let script = r#"printf '' | "$0" -s memory 1M | cat"#;
+    let output = run(tool("sh").arg("-c").arg(script).arg(program.get_program())).ok();
+    assert_eq!(output.stdout.len(), 18, "not just the greeting: {}", output.report());
+}
+
+#[test]
+fn nothing_but_the_protocol_is_on_standard_output() {
+    // Here standard input is /dev/null, and output a file.
+    let output = run(nbdkit().args(["-s", "memory", "1M"])).ok();
+    assert_eq!(output.stdout.len(), 18, "more than the greeting: {}", output.report());
+    assert_eq!(&output.stdout[..8], b"NBDMAGIC");
+    // And without a plugin nothing at all.
+    let output = run(nbdkit().args(["-s", "no-such-plugin"])).exits(1);
+    assert_eq!(output.stdout, b"");
+}

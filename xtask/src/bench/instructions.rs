@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Instructions per request through the connection loop, counted by callgrind: no clock, no noise.
+//!
+//! Counted are those of the process, not those the kernel spends for it. One run sends N requests and another 2N; what the
+//! second spends more is theirs alone, without starting and ending.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use nbd_proto::Command::Read;
+
+use super::connection::Connection;
+use super::contender::Contender;
+use super::export::Export;
+use super::load::{Job, Until, run};
+use super::results::Instructions;
+use super::server::{Server, Transport};
+use super::walk::Order;
+use crate::process::{Context, Result, line};
+
+/// Requests of the shorter run.
+const REQUESTS: u64 = 20_000;
+/// So many in flight that the server never runs out of work and so never spins.
+const JOB: Job = Job { command: Read, order: Order::Random, size: 4096, depth: 1024, connections: 1 };
+
+/// Filters that do something cheap to every request. Those a program has not are left out.
+const FILTERS: [(&str, &[&str]); 6] = [
+    ("offset", &["offset=0"]),
+    ("truncate", &["truncate=64M"]),
+    ("readonly", &[]),
+    ("exportname", &[]),
+    ("error", &["error-rate=0"]),
+    ("log", &[]),
+];
+
+/// Counts for ours and, as a scale, for nbdkit.
+pub fn measure(contenders: &[Contender], folder: &Path) -> Result<Vec<Instructions>> {
+    let mut all = Vec::new();
+    let chosen = contenders.iter().filter(|one| one.is_nbdkit() && !one.name.contains(' '));
+    for contender in chosen {
+        let plain = Export::small(folder);
+        all.push(count(contender, &plain, "no filter", folder)?);
+        let filters: Vec<_> = FILTERS.into_iter().filter(|(name, _)| contender.has_filter(name)).collect();
+        let names: Vec<&str> = filters.iter().map(|(name, _)| *name).collect();
+        let mut filtered = plain.clone();
+        filtered.parameters = filters.iter().flat_map(|(_, parameters)| parameters.iter().copied()).collect();
+        filtered.filters.clone_from(&names);
+        all.push(count(contender, &filtered, &format!("filters {}", names.join(", ")), folder)?);
+    }
+    Ok(all)
+}
+
+fn count(contender: &Contender, export: &Export, what: &str, folder: &Path) -> Result<Instructions> {
+    let once = total(contender, export, REQUESTS, folder)?;
+    let twice = total(contender, export, 2 * REQUESTS, folder)?;
+    let per_request = twice.saturating_sub(once) as f64 / REQUESTS as f64;
+    let what = format!("{}, {what}", contender.name);
+    println!("{what}: {per_request:.0} instructions a request");
+    Ok(Instructions { what, per_request })
+}
+
+/// All instructions of a server that answers so many requests.
+fn total(contender: &Contender, export: &Export, requests: u64, folder: &Path) -> Result<u64> {
+    let address = Transport::Unix.address(folder, 0)?;
+    let out = folder.join("callgrind.out");
+    let serve = contender.serve(export, &address);
+    let mut valgrind = Command::new("valgrind");
+    valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
+    valgrind.arg(serve.get_program()).args(serve.get_args());
+    let shown = line(&valgrind);
+    let mut server = Server::spawn(valgrind, address, &folder.join("callgrind.log"))?;
+    let content = export.fill(&server.address)?;
+    let mut connections = [Connection::open(&server.address)?];
+    run(&mut connections, &content, JOB, Until::Requests(requests), 0)?;
+    drop(connections);
+    server.stop();
+    let said = fs::read_to_string(&out).context(out.display())?;
+    parse(&said).ok_or_else(|| format!("{shown}: no totals in {}", out.display()).into())
+}
+
+fn parse(said: &str) -> Option<u64> {
+    said.lines().find_map(|line| line.strip_prefix("totals:"))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_of_callgrind() {
+        assert_eq!(parse("version: 1\nsummary: 12\n\ntotals: 1234567\n"), Some(1_234_567));
+        assert_eq!(parse("version: 1\n"), None);
+    }
+}
