@@ -88,7 +88,8 @@ fn negotiate(socket: &mut dyn Socket, config: Config) -> io::Result<Option<Sessi
     }
 }
 
-/// Sends a request with `data` if it is a write, and waits for all of the reply; a read leaves its data in `data`.
+/// Sends a request with `data` if it is a write, and waits for all of the reply; a read leaves its data in
+/// `data`.
 fn request(
     socket: &mut dyn Socket,
     session: &Session,

@@ -135,7 +135,7 @@ impl fmt::Display for BlockSizeError {
             }
             Self::Max(BlockSize { min, preferred, max }) => write!(
                 f,
-                "maximum block size {max} is neither 4294967295 nor a multiple of {min} that is at least {preferred}"
+                "maximum block size {max} is neither 4294967295 nor a multiple of {min} from {preferred} on"
             ),
         }
     }

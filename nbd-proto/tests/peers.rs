@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The two examples against the programs that people use: libnbd's nbdinfo and nbdcopy, QEMU's qemu-io, qemu-img and
-//! qemu-nbd, and nbdkit. A program that is missing fails the test.
+//! The two examples against the programs that people use: libnbd's nbdinfo and nbdcopy, QEMU's qemu-io,
+//! qemu-img and qemu-nbd, and nbdkit. A program that is missing fails the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
 use std::io::{BufRead, BufReader};

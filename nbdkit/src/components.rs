@@ -15,7 +15,10 @@ use crate::{
 };
 use nbdkit_filter::{Filter, FilterEntry, Next};
 use nbdkit_plugin::{Arc, Log, ParamSet, ParamSpec, Plugin, PluginEntry, Result, Server, Taken, ThreadModel};
-use std::ffi::{OsStr, OsString};
+use std::{
+    borrow::Cow,
+    ffi::{OsStr, OsString},
+};
 
 /// A plugin and the filters in front of it, not serving yet.
 pub struct Components {
@@ -74,7 +77,7 @@ impl Components {
         for (position, word) in parameters::expand(words)?.iter().enumerate() {
             // Asked anew for each: what a plugin makes of the next word may depend on the one before.
             let magic = self.magic_key();
-            let (key, value) = parameters::pair(word, position == 0, magic)?;
+            let (key, value) = parameters::pair(word, position == 0, magic.as_deref())?;
             if self.set(key, value)? == Taken::No {
                 let known = self.describe();
                 return Err(match self.has_parameters() {
@@ -87,8 +90,12 @@ impl Components {
     }
 
     fn set(&mut self, key: &str, value: &OsStr) -> Result<Taken> {
+        let shown = match self.log.verbose() && self.is_secret(key) {
+            true => OsStr::new("***"),
+            false => value,
+        };
         let say = |log: &Log, name| {
-            log.named(name).debug(format_args!("config key={key}, value={}", value.display()));
+            log.named(name).debug(format_args!("config key={key}, value={}", shown.display()));
         };
         for (entry, filter) in &mut self.filters {
             say(&self.log, entry.name);
@@ -98,6 +105,12 @@ impl Components {
         }
         say(&self.log, self.entry.name);
         self.plugin.config(key, value)
+    }
+
+    fn is_secret(&mut self, key: &str) -> bool {
+        let of_filters = self.filters.iter_mut().flat_map(|(_, filter)| specs(filter.params()));
+        let mut all = of_filters.chain(specs(self.plugin.params()));
+        all.any(|param| param.secret && param.keys.contains(&key))
     }
 
     /// All parameters were given.
@@ -160,9 +173,8 @@ impl Components {
     }
 
     /// The parameter that values without a key are for.
-    pub fn magic_key(&mut self) -> Option<&'static str> {
-        let magic = specs(self.plugin.params()).into_iter().find(|param| param.magic)?;
-        magic.keys.first().copied()
+    pub fn magic_key(&mut self) -> Option<Cow<'static, str>> {
+        self.plugin.magic_key()
     }
 
     fn has_parameters(&mut self) -> bool {
@@ -277,6 +289,18 @@ mod tests {
         assert_eq!(parallel.thread_model(), ThreadModel::SerializeConnections);
         assert_eq!(parallel.plugin_thread_model(), ThreadModel::SerializeRequests);
         assert_eq!(components("zero", &["inner"]).thread_model(), ThreadModel::Parallel);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let (mut components, log) = recorded("keyed", &["inner"]);
+        components.configure(&words(&["label=open", "password=hunter2"])).unwrap();
+        let lines = log.take();
+        assert!(lines.contains(&"keyed: config key=label, value=open".into()), "{lines:?}");
+        assert!(lines.contains(&"keyed: config key=password, value=***".into()), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("hunter2")), "{lines:?}");
+        let error = components.configure(&words(&["passwort=hunter2"])).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

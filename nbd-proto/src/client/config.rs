@@ -7,18 +7,22 @@ use alloc::vec::Vec;
 /// What the handshake is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {
-    /// Use the export, by `NBD_OPT_GO`, or by `NBD_OPT_EXPORT_NAME` with servers that know nothing better. Ends in
-    /// [`Step::Done`](super::Step::Done).
+    /// Use the export, by `NBD_OPT_GO`, or by `NBD_OPT_EXPORT_NAME` with servers that know nothing better.
+    /// Ends in [`Step::Done`](super::Step::Done).
     #[default]
     Go,
-    /// Use the export, by `NBD_OPT_EXPORT_NAME` and without extended headers. Ends in [`Step::Done`](super::Step::Done).
+    /// Use the export, by `NBD_OPT_EXPORT_NAME` and without extended headers. Ends in
+    /// [`Step::Done`](super::Step::Done).
     ExportName,
-    /// Ask about the export: one [`Event::Info`](super::Event::Info), then [`Step::Finished`](super::Step::Finished).
+    /// Ask about the export: one [`Event::Info`](super::Event::Info), then
+    /// [`Step::Finished`](super::Step::Finished).
     Info,
-    /// Ask for the exports: one [`Event::Export`](super::Event::Export) each, then [`Step::Finished`](super::Step::Finished).
+    /// Ask for the exports: one [`Event::Export`](super::Event::Export) each, then
+    /// [`Step::Finished`](super::Step::Finished).
     List,
-    /// Ask for the export's meta contexts that match [`Config::contexts`](struct@Config), all of them if there are none: one
-    /// [`Event::Context`](super::Event::Context) each, then [`Step::Finished`](super::Step::Finished).
+    /// Ask for the export's meta contexts that match [`Config::contexts`](struct@Config), all of them if
+    /// there are none: one [`Event::Context`](super::Event::Context) each, then
+    /// [`Step::Finished`](super::Step::Finished).
     ListContexts,
 }
 
@@ -53,8 +57,8 @@ pub struct Config {
     pub structured_replies: bool,
     /// Whether to ask for extended headers; yes by default. A server may refuse.
     pub extended_headers: bool,
-    /// The meta contexts to select, for instance `base:allocation`; none by default, at most 32. They need structured replies
-    /// or extended headers. A server may have others or none.
+    /// The meta contexts to select, for instance `base:allocation`; none by default, at most 32. They need
+    /// structured replies or extended headers. A server may have others or none.
     pub contexts: Vec<String>,
     /// Whether to use TLS; off by default.
     pub tls: Tls,

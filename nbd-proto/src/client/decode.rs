@@ -15,7 +15,8 @@ pub const MAX_REPLY: usize = 32 + 8 + 16 * MAX_EXTENTS;
 /// What the first bytes of the input mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
-    /// Too little: call again once the input has at least this many bytes (at most [`MAX_REPLY`], counted from its start).
+    /// Too little: call again once the input has at least this many bytes (at most [`MAX_REPLY`], counted
+    /// from its start).
     NeedInput(usize),
     /// A reply, or a part of one.
     Reply {
@@ -50,8 +51,8 @@ enum Stop {
 impl Session {
     /// Decodes the reply at the start of `input`. Allocates nothing.
     ///
-    /// `lookup` gives the request in flight that has this cookie. What the reply says is checked against it. That data and
-    /// holes of a read do not overlap and leave no gap is not: that takes memory.
+    /// `lookup` gives the request in flight that has this cookie. What the reply says is checked against it.
+    /// That data and holes of a read do not overlap and leave no gap is not: that takes memory.
     #[must_use]
     pub fn decode<'a>(&self, input: &'a [u8], lookup: impl FnOnce(u64) -> Option<Request>) -> Decoded<'a> {
         match self.decode_reply(input, lookup) {

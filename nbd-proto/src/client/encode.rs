@@ -51,7 +51,8 @@ impl Session {
         Ok(self.head(request.command.to_wire(), request.flags, payload, request.tag(), request.len))
     }
 
-    /// Appends to `out` a block status for the chosen [`contexts`](Request::contexts) only: at most 168 bytes.
+    /// Appends to `out` a block status for the chosen [`contexts`](Request::contexts) only: at most 168
+    /// bytes.
     ///
     /// # Errors
     /// Nothing is chosen, or the server does not advertise [`TransmissionFlags::BLOCK_STATUS_PAYLOAD`].

@@ -55,7 +55,7 @@ impl fmt::Display for Failure {
             Self::NotNbd(magic) => write!(f, "not an NBD server: it begins with {magic:#018x}"),
             Self::UnknownStyle(magic) => write!(f, "unknown style of NBD negotiation {magic:#018x}"),
             Self::NoOptions => {
-                f.write_str("server does not speak fixed newstyle: it can only open its default or a named export, without TLS")
+                f.write_str("server does not speak fixed newstyle: it can only open an export, without TLS")
             }
             Self::Refused { option, reply, text } if text.is_empty() => {
                 write!(f, "server refused {option} with {reply}")

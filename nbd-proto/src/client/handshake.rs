@@ -95,8 +95,8 @@ impl Handshake {
 
     /// Takes from `input` what belongs to the message being read, and says how many bytes that was.
     ///
-    /// Takes nothing unless the last [`step`](Self::step) was [`Step::NeedInput`]. What is left belongs to the next message, to TLS
-    /// or to the session.
+    /// Takes nothing unless the last [`step`](Self::step) was [`Step::NeedInput`]. What is left belongs to
+    /// the next message, to TLS or to the session.
     pub fn feed(&mut self, input: &[u8]) -> usize {
         if let Phase::Skip { left, .. } = &mut self.phase {
             let taken = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));

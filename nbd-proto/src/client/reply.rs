@@ -21,7 +21,8 @@ pub enum Reply<'a> {
         /// Where it failed, in bytes from the start of the export, if the server said.
         offset: Option<u64>,
     },
-    /// Data of a read: `len` bytes from `offset` in the export follow the consumed ones. Always within the request, and never none.
+    /// Data of a read: `len` bytes from `offset` in the export follow the consumed ones. Always within the
+    /// request, and never none.
     Data {
         /// In bytes from the start of the export.
         offset: u64,

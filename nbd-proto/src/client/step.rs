@@ -10,7 +10,8 @@ use crate::wire::{Opt, Rep};
 /// What the driver has to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Read from the server and [`feed`](super::Handshake::feed), or report the end with [`eof`](super::Handshake::eof).
+    /// Read from the server and [`feed`](super::Handshake::feed), or report the end with
+    /// [`eof`](super::Handshake::eof).
     NeedInput,
     /// Write [`output`](super::Handshake::output) to the server.
     Send,
@@ -37,7 +38,8 @@ pub enum Event {
         /// A text for people, perhaps empty.
         description: String,
     },
-    /// One meta context of the list: a name, or a namespace to ask further about. If the handshake fails later, so has the list.
+    /// One meta context of the list: a name, or a namespace to ask further about. If the handshake fails
+    /// later, so has the list.
     Context {
         /// Its name.
         name: String,

@@ -35,7 +35,8 @@ pub enum Abort {
     TlsRequired,
     /// `NBD_OPT_EXPORT_NAME` after extended headers were negotiated.
     ExportNameExtended,
-    /// The driver refused the export, and this style of negotiation has no error replies; with the driver's text.
+    /// The driver refused the export, and this style of negotiation has no error replies; with the driver's
+    /// text.
     Refused(String),
 }
 

@@ -40,9 +40,9 @@ impl Handshake {
 
     /// Answers [`Ask::Contexts`](super::Ask::Contexts): the names of the meta contexts that the export has.
     ///
-    /// The machine matches them against the client's queries: the exact name; when listing also its namespace alone
-    /// (`base:`) or no query at all. Those selected get their place in this list, from 1, as id.
-    /// Only the first 32 count, and of these only names of at most 4096 bytes.
+    /// The machine matches them against the client's queries: the exact name; when listing also its namespace
+    /// alone (`base:`) or no query at all. Those selected get their place in this list, from 1, as id. Only
+    /// the first 32 count, and of these only names of at most 4096 bytes.
     pub fn contexts(&mut self, available: &[&str]) {
         let (option, name, queries) = match mem::replace(&mut self.phase, Phase::Header) {
             Phase::Asking(Wanted::Contexts { option, name, queries }) => (option, name, queries),
@@ -67,10 +67,12 @@ impl Handshake {
         }
     }
 
-    /// Answers [`Ask::Info`](super::Ask::Info), [`Ask::Go`](super::Ask::Go) and [`Ask::ExportName`](super::Ask::ExportName): this is the export.
+    /// Answers [`Ask::Info`](super::Ask::Info), [`Ask::Go`](super::Ask::Go) and
+    /// [`Ask::ExportName`](super::Ask::ExportName): this is the export.
     ///
-    /// Of the flags these are put right to fit the negotiation: `HAS_FLAGS`, `SEND_DF`, `BLOCK_STATUS_PAYLOAD`; a read-only export loses
-    /// `SEND_TRIM`, `SEND_WRITE_ZEROES` and `SEND_FUA`; `SEND_FAST_ZERO` needs `SEND_WRITE_ZEROES`. Name, description and block size are sent if the client
+    /// Of the flags these are put right to fit the negotiation: `HAS_FLAGS`, `SEND_DF`,
+    /// `BLOCK_STATUS_PAYLOAD`; a read-only export loses `SEND_TRIM`, `SEND_WRITE_ZEROES` and `SEND_FUA`;
+    /// `SEND_FAST_ZERO` needs `SEND_WRITE_ZEROES`. Name, description and block size are sent if the client
     /// wants them; a name or description of more than 4096 bytes is left out.
     pub fn open(&mut self, mut export: ExportInfo) {
         let wanted = match mem::replace(&mut self.phase, Phase::Header) {
@@ -103,8 +105,9 @@ impl Handshake {
         self.phase = Phase::Done(session);
     }
 
-    /// Answers any question: no. The client is sent `reply` (anything that is no error becomes `NBD_REP_ERR_UNKNOWN`) and
-    /// `text`, cut to 4096 bytes. After [`Ask::ExportName`](super::Ask::ExportName) the connection has to be closed instead.
+    /// Answers any question: no. The client is sent `reply` (anything that is no error becomes
+    /// `NBD_REP_ERR_UNKNOWN`) and `text`, cut to 4096 bytes. After
+    /// [`Ask::ExportName`](super::Ask::ExportName) the connection has to be closed instead.
     pub fn refuse(&mut self, reply: Rep, text: &str) {
         let reply = if reply.is_error() { reply } else { Rep::ERR_UNKNOWN };
         let text = truncate(text, MAX_STRING).to_owned();

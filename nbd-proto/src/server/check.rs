@@ -93,7 +93,8 @@ impl Session {
         Err((ErrorCode::EINVAL, wrong))
     }
 
-    /// Compact clients know `NBD_ENOMEM` for a large read; for extended ones the specification says `NBD_EOVERFLOW`.
+    /// Compact clients know `NBD_ENOMEM` for a large read; for extended ones the specification says
+    /// `NBD_EOVERFLOW`.
     fn check_size(&self, raw: &Raw, command: Command) -> Result<(), Wrong> {
         if raw.len <= u64::from(self.max_payload) {
             return Ok(());

@@ -45,8 +45,8 @@ pub struct Config {
     pub tls: Tls,
     /// Largest read or write in bytes; 64 MiB by default, at most 1 GiB.
     pub max_payload: u32,
-    /// Options a client may send before it selects an export; 32 by default. The first listing adds as many again for
-    /// each export listed.
+    /// Options a client may send before it selects an export; 32 by default. The first listing adds as many
+    /// again for each export listed.
     pub option_budget: u32,
 }
 

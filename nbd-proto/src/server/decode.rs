@@ -12,7 +12,8 @@ use crate::{ContextSet, Mode, Request, Tag};
 /// What the first bytes of the input mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded {
-    /// Too little: call again once the input has at least this many bytes (at most 168, counted from its start).
+    /// Too little: call again once the input has at least this many bytes (at most 168, counted from its
+    /// start).
     NeedInput(usize),
     /// A request that passed every check. For a write, [`Request::payload`] bytes follow the `consumed` ones.
     Request {
@@ -91,9 +92,9 @@ impl Session {
 
     /// Decodes the request at the start of `input`. Takes constant time and allocates nothing.
     ///
-    /// A request is checked in this order (section "Request types" of the specification where it rules): read-only export,
-    /// range, command, flags, size of reads and writes, what the export advertised, meta contexts.
-    /// Requests of no length are refused.
+    /// A request is checked in this order (section "Request types" of the specification where it rules):
+    /// read-only export, range, command, flags, size of reads and writes, what the export advertised, meta
+    /// contexts. Requests of no length are refused.
     #[must_use]
     pub fn decode(&self, input: &[u8]) -> Decoded {
         let consumed = self.request_size();

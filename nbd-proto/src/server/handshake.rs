@@ -13,8 +13,8 @@ use crate::{Context, Mode};
 
 /// The server half of the handshake. See [the module](super) for the order of calls.
 ///
-/// It holds at most 16 KiB of input; output grows with what the driver answers and is to be sent before the next
-/// message is taken.
+/// It holds at most 16 KiB of input; output grows with what the driver answers and is to be sent before the
+/// next message is taken.
 #[derive(Debug)]
 pub struct Handshake {
     pub(super) config: Config,
@@ -79,8 +79,8 @@ impl Handshake {
 
     /// Takes from `input` what belongs to the message being read, and says how many bytes that was.
     ///
-    /// Takes nothing unless the last [`step`](Self::step) was [`Step::NeedInput`]. What is left belongs to the next message, to TLS
-    /// or to the session.
+    /// Takes nothing unless the last [`step`](Self::step) was [`Step::NeedInput`]. What is left belongs to
+    /// the next message, to TLS or to the session.
     pub fn feed(&mut self, input: &[u8]) -> usize {
         if let Phase::Skip { left, .. } = &mut self.phase {
             let taken = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -142,7 +142,8 @@ impl Handshake {
         output
     }
 
-    /// Reports that TLS has been established, after [`Step::StartTls`]. All that was negotiated before is forgotten.
+    /// Reports that TLS has been established, after [`Step::StartTls`]. All that was negotiated before is
+    /// forgotten.
     pub fn tls_started(&mut self) {
         if matches!(self.phase, Phase::Tls) {
             self.tls = true;

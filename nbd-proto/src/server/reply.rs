@@ -37,8 +37,8 @@ impl Session {
 
     /// Appends to `out` the complete reply to a request that failed: at most 4142 bytes.
     ///
-    /// Simple replies have no room for `message`; elsewhere it is cut to 4096 bytes. [`ErrorCode::SUCCESS`] is no
-    /// error and becomes [`ErrorCode::EIO`].
+    /// Simple replies have no room for `message`; elsewhere it is cut to 4096 bytes. [`ErrorCode::SUCCESS`]
+    /// is no error and becomes [`ErrorCode::EIO`].
     pub fn error(&self, tag: Tag, error: ErrorCode, message: &str, out: &mut Vec<u8>) {
         match self.chunks() {
             Some(chunks) => chunks.error(tag, error, message, true, out),
@@ -48,10 +48,10 @@ impl Session {
 
     /// Appends to `out` the answer for one meta context of a block status: at most 16 MiB for 2^20 extents.
     ///
-    /// `extents` are lengths in bytes with their status flags, back to back from the offset of the request. They may
-    /// be fewer or reach further than the request wants: what cannot be sent is left out, neighbours of equal status are
-    /// joined, lengths are cut at the end of the export and to what fits on the wire. With no extents at all
-    /// the range is reported as status 0, which is always safe to say.
+    /// `extents` are lengths in bytes with their status flags, back to back from the offset of the request.
+    /// They may be fewer or reach further than the request wants: what cannot be sent is left out, neighbours
+    /// of equal status are joined, lengths are cut at the end of the export and to what fits on the wire.
+    /// With no extents at all the range is reported as status 0, which is always safe to say.
     ///
     /// Send one for each of [`Session::contexts_of`] the request, `last` with the last of them.
     pub fn block_status(
@@ -122,9 +122,9 @@ impl Session {
 
 /// The pieces of a chunked reply. Got from [`Session::chunks`].
 ///
-/// A reply is any number of chunks of which exactly one, the final one, is `last`. Chunks of different replies
-/// may alternate. A read is answered by [`data`](Self::data) and [`hole`](Self::hole) chunks that cover it in any order and do not overlap;
-/// with [`CommandFlags::DF`] by a single data chunk.
+/// A reply is any number of chunks of which exactly one, the final one, is `last`. Chunks of different
+/// replies may alternate. A read is answered by [`data`](Self::data) and [`hole`](Self::hole) chunks that
+/// cover it in any order and do not overlap; with [`CommandFlags::DF`] by a single data chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunks {
     extended: bool,
@@ -133,8 +133,8 @@ pub struct Chunks {
 impl Chunks {
     /// The head of a chunk of data: `len` bytes (not 0) from `offset` in the export, which must follow.
     ///
-    /// If some of them cannot be had any more, pad with zeroes and send an [`error_offset`](Self::error_offset). For that the chunk must not be
-    /// the last one.
+    /// If some of them cannot be had any more, pad with zeroes and send an
+    /// [`error_offset`](Self::error_offset). For that the chunk must not be the last one.
     #[must_use]
     pub fn data(self, tag: Tag, offset: u64, len: u32, last: bool) -> Head {
         let payload = len.saturating_add(8);
@@ -163,7 +163,8 @@ impl Chunks {
         put_error(head, error, message, out);
     }
 
-    /// Appends to `out` a complete chunk that says that the request failed at `offset` in the export: at most 4150 bytes.
+    /// Appends to `out` a complete chunk that says that the request failed at `offset` in the export: at most
+    /// 4150 bytes.
     ///
     /// Data chunks sent before are good up to there. Otherwise like [`error`](Self::error).
     pub fn error_offset(

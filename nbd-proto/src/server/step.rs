@@ -8,7 +8,8 @@ use super::{Abort, Session};
 /// What the driver has to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Read from the client and [`feed`](super::Handshake::feed), or report the end with [`eof`](super::Handshake::eof).
+    /// Read from the client and [`feed`](super::Handshake::feed), or report the end with
+    /// [`eof`](super::Handshake::eof).
     NeedInput,
     /// Write [`output`](super::Handshake::output) to the client.
     Send,
@@ -27,9 +28,11 @@ pub enum Step {
 /// Every question may be answered by [`refuse`](super::Handshake::refuse).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Which exports are there? Answer with any number of [`list_export`](super::Handshake::list_export), then [`list_done`](super::Handshake::list_done).
+    /// Which exports are there? Answer with any number of [`list_export`](super::Handshake::list_export),
+    /// then [`list_done`](super::Handshake::list_done).
     List,
-    /// What is this export like? Answer with [`open`](super::Handshake::open); if the export was opened for it, it can be closed again.
+    /// What is this export like? Answer with [`open`](super::Handshake::open); if the export was opened for
+    /// it, it can be closed again.
     Info {
         /// The export.
         name: String,
@@ -39,7 +42,8 @@ pub enum Ask {
         /// The export.
         name: String,
     },
-    /// Open this export for use; a refusal closes the connection. Answer with [`open`](super::Handshake::open).
+    /// Open this export for use; a refusal closes the connection. Answer with
+    /// [`open`](super::Handshake::open).
     ExportName {
         /// The export.
         name: String,

@@ -16,10 +16,11 @@ const ESHUTDOWN: i32 = 108;
 const EDQUOT: i32 = 122;
 
 impl ErrorCode {
-    /// The error to send for `errno` (numbers of Linux, on every platform) in reply to a request with `flags`.
+    /// The error to send for `errno` (numbers of Linux, on every platform) in reply to a request with
+    /// `flags`.
     ///
-    /// Two errors may only answer the flag that provokes them (specification, "Error values"): `EOPNOTSUPP` needs
-    /// [`CommandFlags::FAST_ZERO`], `EOVERFLOW` needs [`CommandFlags::DF`]. They, and all that the
+    /// Two errors may only answer the flag that provokes them (specification, "Error values"): `EOPNOTSUPP`
+    /// needs [`CommandFlags::FAST_ZERO`], `EOVERFLOW` needs [`CommandFlags::DF`]. They, and all that the
     /// protocol has no word for, become [`ErrorCode::EINVAL`]. 0 stays [`ErrorCode::SUCCESS`].
     #[must_use]
     pub const fn from_errno(errno: i32, flags: CommandFlags) -> Self {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! How much of anything is taken from a peer.
 
-/// Longest string in bytes: export names, descriptions, context names, error texts (specification, "Conventions").
+/// Longest string in bytes: export names, descriptions, context names, error texts (specification,
+/// "Conventions").
 pub const MAX_STRING: usize = 4096;
-/// Longest option or option reply payload in bytes that is waded through; a peer that announces more is dropped.
+/// Longest option or option reply payload in bytes that is waded through; a peer that announces more is
+/// dropped.
 pub const MAX_OPTION: u32 = 64 << 20;
 /// Longest option or option reply payload in bytes that is ever stored.
 pub const MAX_STORED: usize = 16 << 10;

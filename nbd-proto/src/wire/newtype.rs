@@ -3,7 +3,11 @@
 
 /// A code: one integer that means one thing.
 macro_rules! code {
-    ($(#[$doc:meta])* $name:ident($int:ty), $prefix:literal { $($(#[$cdoc:meta])* $cname:ident = $value:expr;)* }) => {
+    (
+        $(#[$doc:meta])* $name:ident($int:ty), $prefix:literal {
+            $($(#[$cdoc:meta])* $cname:ident = $value:expr;)*
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub $int);

@@ -6,8 +6,8 @@ use nbd_proto::{Command, Request};
 
 use super::Seen;
 
-/// The first byte: bits 0-2 goal, 3-4 TLS, 5 no extended headers, 6 no structured replies, 7 no meta contexts. The second: how many
-/// bytes are fed at a time, 0 for all. The rest is what the server says.
+/// The first byte: bits 0-2 goal, 3-4 TLS, 5 no extended headers, 6 no structured replies, 7 no meta
+/// contexts. The second: how many bytes are fed at a time, 0 for all. The rest is what the server says.
 pub fn client(data: &[u8], seen: &mut Seen) {
     let [bits, chunk, input @ ..] = data else { return };
     let whole = run(*bits, usize::MAX, input, seen);

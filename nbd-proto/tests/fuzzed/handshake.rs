@@ -7,9 +7,9 @@ use nbd_proto::wire::{HandshakeFlags, Opt, Rep};
 use super::Seen;
 use super::pump::Answers;
 
-/// The first byte: bits 0-1 TLS, 2 oldstyle, 3 mask the handshake flags, 4 no structured replies, 5 no meta contexts,
-/// 6 no extended headers, 7 refuse every question. The second: how many bytes are fed at a time, 0 for all.
-/// The rest is what the client says.
+/// The first byte: bits 0-1 TLS, 2 oldstyle, 3 mask the handshake flags, 4 no structured replies, 5 no meta
+/// contexts, 6 no extended headers, 7 refuse every question. The second: how many bytes are fed at a time, 0
+/// for all. The rest is what the client says.
 pub fn handshake(data: &[u8], seen: &mut Seen) {
     let [bits, chunk, input @ ..] = data else { return };
     let whole = run(*bits, usize::MAX, input, seen);

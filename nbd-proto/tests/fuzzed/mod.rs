@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the fuzz targets do with their input, in one place: the targets in `fuzz/` call these functions, and so
-//! does an ordinary test that replays the corpus.
+//! What the fuzz targets do with their input, in one place: the targets in `fuzz/` call these functions, and
+//! so does an ordinary test that replays the corpus.
 //!
-//! Each takes bytes of which the first say how things are configured, asserts whatever must hold for any input,
-//! and notes what it has seen.
+//! Each takes bytes of which the first say how things are configured, asserts whatever must hold for any
+//! input, and notes what it has seen.
 
 pub mod client;
 pub mod handshake;

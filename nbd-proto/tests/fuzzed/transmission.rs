@@ -9,8 +9,8 @@ use nbd_proto::{Command, ExportInfo, Mode, Request, client, server};
 use super::Seen;
 use super::pump::{Answers, sessions};
 
-/// The first byte: bits 0-1 mode, 2 read-only, 3 an export that can do nothing, 4 no meta contexts, 5 an export of 8 EiB.
-/// The rest are requests; the payload of writes is expected among them.
+/// The first byte: bits 0-1 mode, 2 read-only, 3 an export that can do nothing, 4 no meta contexts, 5 an
+/// export of 8 EiB. The rest are requests; the payload of writes is expected among them.
 pub fn transmission(data: &[u8], seen: &mut Seen) {
     let [bits, input @ ..] = data else { return };
     let (server, client) = open(*bits);

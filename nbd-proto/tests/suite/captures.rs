@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What real clients and servers said to each other, replayed: the client's bytes to the server half, the server's bytes
-//! to the client half, both in step. The outcome is compared with a transcript beside the bytes.
+//! What real clients and servers said to each other, replayed: the client's bytes to the server half, the
+//! server's bytes to the client half, both in step. The outcome is compared with a transcript beside the
+//! bytes.
 //!
-//! With `BLESS=1` in the environment the transcripts are written anew; read the difference before believing it.
+//! With `BLESS=1` in the environment the transcripts are written anew; read the difference before believing
+//! it.
 
 use std::fmt::Write;
 use std::path::PathBuf;

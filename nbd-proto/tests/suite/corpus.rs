@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Replays the corpus of the fuzz targets, and proves that it reaches everything there is.
 //!
-//! `cargo test -p nbd-proto --test suite -- --ignored write_corpus` writes the [seeds](crate::seeds) to `fuzz/corpus/`. Inputs that a
-//! fuzzer found may lie beside them under names of their own.
+//! `cargo test -p nbd-proto --test suite -- --ignored write_corpus` writes the [seeds](crate::seeds) to
+//! `fuzz/corpus/`. Inputs that a fuzzer found may lie beside them under names of their own.
 
 use std::collections::BTreeSet;
 use std::fs;

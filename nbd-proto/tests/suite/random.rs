@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random input to what the fuzz targets call: pure noise, sequences of messages that are nearly right, and seeds with
-//! a few bytes changed. Whatever comes, nothing panics and all that `fuzzed` asserts holds.
+//! Random input to what the fuzz targets call: pure noise, sequences of messages that are nearly right, and
+//! seeds with a few bytes changed. Whatever comes, nothing panics and all that `fuzzed` asserts holds.
 
 use nbd_proto::wire::{InfoType, Opt};
 use proptest::collection::vec;

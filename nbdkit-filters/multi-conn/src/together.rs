@@ -61,7 +61,7 @@ impl Member {
 
     async fn close(&self) -> Result<()> {
         let mut closed = self.closed.lock().await;
-        *closed = true;
+        
         // Nobody can do it afterwards, and others may still ask for it.
         let flushed = match self.done.load(SeqCst) & WROTE {
             0 => Ok(()),
@@ -115,10 +115,10 @@ impl Together {
         Together { member, info, track }
     }
 
-    /// Before, so that whoever flushes meanwhile knows; and after, because they may have flushed too early.
-    fn read<'a, T: Send + 'a>(&'a self, op: Op<'a, T>) -> Op<'a, T> {
+    /// Noted before, so that who flushes meanwhile knows; and after, because they may have flushed too early.
+    fn read<'a, T: Send + 'a>(&'a self, op: impl FnOnce(&'a dyn Disk) -> Op<'a, T>) -> Op<'a, T> {
         self.member.note(READ);
-        op.finally(|_| self.member.note(READ))
+        op(self.next()).finally(|_| self.member.note(READ))
     }
 
     fn change<'a>(&'a self, op: Op<'a, ()>) -> Op<'a, ()> {
@@ -139,11 +139,11 @@ impl Layer for Together {
     }
 
     fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
-        self.read(self.next().pread(len, offset))
+        self.read(|next| next.pread(len, offset))
     }
 
     fn cache(&self, span: Span) -> Op<'_, ()> {
-        self.read(self.next().cache(span))
+        self.read(|next| next.cache(span))
     }
 
     fn pwrite(&self, data: Buf, offset: u64, flags: Flags) -> Op<'_, ()> {

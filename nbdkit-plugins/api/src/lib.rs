@@ -74,6 +74,7 @@ pub use libc::{
     EACCES, EFBIG, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC, EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ESHUTDOWN,
 };
 pub use log::{Log, LogSink};
+pub use nbdkit_secret::Secret;
 pub use op::{Op, OpFuture, Wait};
 pub use params::{ParamSet, ParamSpec, Required};
 pub use plugin::{Export, Opened, Plugin, PluginEntry, Taken, ThreadModel};

@@ -22,6 +22,8 @@ pub struct ParamSpec {
     pub required: bool,
     /// May be given several times, and every time counts.
     pub repeats: bool,
+    /// Its values are not shown to anybody.
+    pub secret: bool,
 }
 
 impl ParamSpec {
@@ -40,6 +42,7 @@ impl ParamSpec {
             magic: words.contains(&"magic"),
             required: default.missing(),
             repeats: F::REPEATS,
+            secret: F::SECRET,
         }
     }
 }
@@ -67,6 +70,8 @@ pub trait Field {
     const KIND: &'static str;
     /// Every time counts.
     const REPEATS: bool = false;
+    /// Not shown to anybody.
+    const SECRET: bool = false;
     /// Takes one value.
     fn put(&mut self, value: &OsStr) -> Result<(), String>;
     /// Required and not given.
@@ -81,6 +86,7 @@ pub trait Field {
 
 impl<V: Value> Field for V {
     const KIND: &'static str = V::KIND;
+    const SECRET: bool = V::SECRET;
 
     fn put(&mut self, value: &OsStr) -> Result<(), String> {
         *self = V::parse(value)?;
@@ -94,6 +100,7 @@ impl<V: Value> Field for V {
 
 impl<V: Value> Field for Option<V> {
     const KIND: &'static str = V::KIND;
+    const SECRET: bool = V::SECRET;
 
     fn put(&mut self, value: &OsStr) -> Result<(), String> {
         *self = Some(V::parse(value)?);
@@ -103,6 +110,7 @@ impl<V: Value> Field for Option<V> {
 
 impl<V: Value> Field for Vec<V> {
     const KIND: &'static str = V::KIND;
+    const SECRET: bool = V::SECRET;
     const REPEATS: bool = true;
 
     fn put(&mut self, value: &OsStr) -> Result<(), String> {
@@ -121,6 +129,7 @@ pub struct Required<V> {
 
 impl<V: Value> Field for Required<V> {
     const KIND: &'static str = V::KIND;
+    const SECRET: bool = V::SECRET;
 
     fn put(&mut self, value: &OsStr) -> Result<(), String> {
         *self = Required { value: V::parse(value)?, given: true };

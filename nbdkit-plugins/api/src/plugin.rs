@@ -2,7 +2,7 @@
 //! [`Plugin`]: a source of disks, and how it is announced to the server.
 
 use crate::{Connection, Disk, Error, Op, OpenRequest, ParamSet, Result, Server};
-use std::{ffi::OsStr, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, ffi::OsStr, fmt, str::FromStr, sync::Arc};
 
 /// What `open` answers.
 pub type Opened = Op<'static, Arc<dyn Disk>>;
@@ -92,6 +92,13 @@ pub trait Plugin: Send + Sync + 'static {
             Some(params) => params.set(key, value),
             None => Ok(Taken::No),
         }
+    }
+
+    /// Which key a value without one is for. Asked anew for each of them, because it may depend on what was given
+    /// before; by default the declared parameter that is magic.
+    fn magic_key(&mut self) -> Option<Cow<'static, str>> {
+        let specs = self.params()?.specs();
+        specs.iter().find(|spec| spec.magic).and_then(|spec| spec.keys.first().copied()).map(Cow::Borrowed)
     }
 
     /// All parameters have been given: is everything there?

@@ -89,7 +89,7 @@ impl Image {
     /// Where the holes are in `span`, or from its start on.
     pub(crate) fn extents(&self, span: Span, only_first: bool) -> Extents {
         let mut extents = Extents::new();
-        for (part, data) in self.layout.parts(span) {
+        for (part, data) in self.layout.parts(span).take(MOST) {
             if only_first && extents.iter().any(|extent| extent.hole == data) {
                 break;
             }

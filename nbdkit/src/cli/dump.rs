@@ -136,7 +136,7 @@ pub fn dump_plugin(components: &mut Components, program: &Path) -> String {
         ("thread_model", components.thread_model().to_string()),
         ("errno_is_preserved", "1".into()),
     ]);
-    text += &lines(magic.map(|key| ("magic_config_key", key.to_owned())));
+    text += &lines(magic.map(|key| ("magic_config_key", key.into_owned())));
     for callback in CALLBACKS.iter().filter(|callback| has(callback)) {
         // Writing to a String does not fail.
         let _ = writeln!(text, "has_{callback}=1");

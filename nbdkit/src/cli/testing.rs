@@ -152,6 +152,8 @@ impl Plugin for Script {
 params! { struct KeyedParams {
     /// What it is called.
     "label" => label: String,
+    /// What nobody may know.
+    "password" => password: Secret,
 } }
 
 /// No magic key.

@@ -125,9 +125,7 @@ fn measure(options: &Options, contenders: &[Contender], folder: &Folder, results
         if scene.tasks.is_empty() {
             continue;
         }
-        let rows = rounds.play(&scene, contenders, &mut results.notes)?;
-        rows.iter().for_each(|row| println!("{}", report::line(row)));
-        results.rows.extend(rows);
+        results.rows.extend(rounds.play(&scene, contenders, &mut results.notes)?);
     }
     if options.only.as_deref().is_none_or(|only| "idle".contains(only)) {
         for (number, contender) in contenders.iter().enumerate() {

@@ -100,7 +100,8 @@ fn full(kind: Kind, transport: Transport, folder: &Path) -> Scene {
             Tcp if job.size == 4096 => 2.0,
             Tcp => 1.0,
         };
-        tasks.push(Task::new(workload, Work::Load(job), ratio).quick(transport == Unix || job.depth == 16));
+        let telling = transport == Unix || file && job.command == Read && job.depth == 16;
+        tasks.push(Task::new(workload, Work::Load(job), ratio).quick(telling));
     }
     let ratio = match transport {
         Unix if file => 1.2,
@@ -111,7 +112,8 @@ fn full(kind: Kind, transport: Transport, folder: &Path) -> Scene {
     if transport == Unix {
         tasks.extend(FIOS.map(|(workload, mode, size, depth, for_file)| {
             let ratio = if file { for_file } else { 1.0 };
-            Task::new(workload, Work::Fio { mode, size, depth }, ratio).quick(file && depth == 16)
+            Task::new(workload, Work::Fio { mode, size, depth }, ratio)
+                .quick(file && mode == "randread" && depth == 16)
         }));
     }
     Scene::new(Export::full(kind, folder), transport, tasks)

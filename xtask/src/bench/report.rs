@@ -10,6 +10,10 @@ use super::results::{Results, Row, Sample, Series, Target, Unit};
 /// Why rows are not what they should be, as far as anybody knows: `"scene: workload" = "text"`.
 const EXPLANATIONS: &str = include_str!("explanations.toml");
 
+/// What a crowd of idle connections may cost; threads beside one a core.
+const IDLE_MIB: f64 = 8.0;
+const IDLE_THREADS: u64 = 4;
+
 const INTRO: &str = "\
 # Benchmarks
 
@@ -131,20 +135,24 @@ fn costs(out: &mut String, rows: &[Row]) -> std::fmt::Result {
 
 fn tail(out: &mut String, results: &Results) -> std::fmt::Result {
     if let Some(first) = results.idle.first() {
+        let threads = results.machine.cores as u64 + IDLE_THREADS;
+        let enough = first.more_mib() <= IDLE_MIB && first.threads <= threads;
+        let met = if enough { "met" } else { "**unmet**" };
         writeln!(out, "\n## {} idle connections\n", first.connections)?;
+        writeln!(out, "Target: at most {IDLE_MIB:.0} MiB more, and {threads} threads: {met}.\n")?;
         writeln!(
             out,
             "| | memory before, MiB | with them | more | threads | CPU |\n|---|---|---|---|---|---|"
         )?;
     }
     for idle in &results.idle {
-        let mib = |kib: u64| kib as f64 / 1024.0;
-        let (before, with) = (mib(idle.before_kib), mib(idle.with_kib));
         writeln!(
             out,
-            "| {} | {before:.1} | {with:.1} | {:.1} | {} | {:.1} % |",
+            "| {} | {:.1} | {:.1} | {:.1} | {} | {:.1} % |",
             idle.contender,
-            with - before,
+            idle.before_kib as f64 / 1024.0,
+            idle.with_kib as f64 / 1024.0,
+            idle.more_mib(),
             idle.threads,
             idle.cpu_share * 100.0
         )?;

@@ -135,6 +135,12 @@ impl Row {
     }
 }
 
+impl Idle {
+    pub fn more_mib(&self) -> f64 {
+        self.with_kib.saturating_sub(self.before_kib) as f64 / 1024.0
+    }
+}
+
 impl Series {
     pub fn new(contender: &super::contender::Contender) -> Series {
         let (contender, family) = (contender.name.to_owned(), contender.family);

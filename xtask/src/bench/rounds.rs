@@ -13,6 +13,7 @@ use super::content::Content;
 use super::export::Kind;
 use super::load::{self, Job, Until};
 use super::plan::{Scene, Task, Work};
+use super::report;
 use super::results::{Row, Sample, Series, Unit};
 use super::server::Server;
 use super::syscalls::Counter;
@@ -47,6 +48,7 @@ impl Rounds {
         let mut players = self.enter(scene, contenders, notes)?;
         let rows = scene.tasks.iter().map(|task| {
             let row = self.task(scene, task, &mut players)?;
+            println!("{}", report::line(&row));
             scene.export.settle()?;
             Ok(row)
         });

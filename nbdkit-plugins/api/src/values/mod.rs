@@ -5,6 +5,7 @@ mod boolean;
 mod delay;
 mod number;
 mod probability;
+mod secret;
 mod size;
 mod text;
 
@@ -17,6 +18,9 @@ use std::ffi::OsStr;
 pub trait Value: Sized {
     /// How help and manual name this kind: `SIZE`, `BOOL`, `sparse|malloc`.
     const KIND: &'static str;
+
+    /// The value must not be shown to anybody, not even under `-v`.
+    const SECRET: bool = false;
 
     /// # Errors
     /// One line that names the value and what would be right. The caller puts the key in front.
