@@ -16,9 +16,9 @@ const FIRST: RawFd = 3;
 /// The most sockets that are taken.
 const MOST: u32 = 16;
 
-/// The sockets that were passed to this process; `None` if there are none. The variables that say so are removed, so
+/// How many sockets were passed to this process; `None` if that was not said. The variables that say so are removed, so
 /// that no child takes them for its own.
-pub fn inherited() -> Result<Option<Vec<Listener>>> {
+pub fn announced() -> Result<Option<u32>> {
     let (Some(pid), Some(count)) = (env::var_os("LISTEN_PID"), env::var_os("LISTEN_FDS")) else {
         return Ok(None);
     };
@@ -34,7 +34,12 @@ pub fn inherited() -> Result<Option<Vec<Listener>>> {
     let count = count.ok_or_else(|| {
         Error::invalid(format!("socket activation: LISTEN_FDS={count:?} out of range, should be 1 to {MOST}"))
     })?;
-    (FIRST..FIRST + count as RawFd).map(take).collect::<Result<_>>().map(Some)
+    Ok(Some(count))
+}
+
+/// The sockets that were announced.
+pub fn inherited(count: u32) -> Result<Vec<Listener>> {
+    (FIRST..FIRST + count as RawFd).map(take).collect()
 }
 
 fn take(number: RawFd) -> Result<Listener> {

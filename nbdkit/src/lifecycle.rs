@@ -84,9 +84,10 @@ fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> 
         Task::Version => return say(&version::version(None)),
         Task::DumpPlugin | Task::Serve => {}
     }
-    let inherited = activation::inherited()?;
-    cli::check(options, inherited.is_some())?;
+    let announced = activation::announced()?;
+    cli::check(options, announced.is_some())?;
     not_yet(options)?;
+    let inherited = announced.map(activation::inherited).transpose()?;
     let plugin = options.plugin.as_deref().ok_or_else(|| no_plugin(task))?;
     let log = Log::new(sink.clone());
     let mut components = Components::find(catalogue, plugin, &options.filters, log)?;

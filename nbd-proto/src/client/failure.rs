@@ -60,7 +60,9 @@ impl fmt::Display for Failure {
             Self::Refused { option, reply, text } if text.is_empty() => {
                 write!(f, "server refused {option} with {reply}")
             }
-            Self::Refused { option, reply, text } => write!(f, "server refused {option} with {reply}: {text}"),
+            Self::Refused { option, reply, text } => {
+                write!(f, "server refused {option} with {reply}: {text}")
+            }
             Self::BadReply { option, why } => write!(f, "server's reply to {option} makes no sense: {why}"),
         }
     }

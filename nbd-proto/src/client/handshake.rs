@@ -239,7 +239,8 @@ impl Handshake {
 
     fn take_oldstyle(&mut self, mut bytes: Bytes<'_>) {
         let size = bytes.u64().unwrap_or_default();
-        let flags = TransmissionFlags(bytes.u32().unwrap_or_default() as u16); // the upper half are handshake flags
+        // The upper half are handshake flags.
+        let flags = TransmissionFlags(bytes.u32().unwrap_or_default() as u16);
         self.reach_without_options(ExportInfo::new(size, flags));
     }
 

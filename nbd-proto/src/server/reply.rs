@@ -203,7 +203,8 @@ impl Chunks {
         } else {
             let len = u32::try_from(len).unwrap_or(MAX_COMPACT_EXTENT);
             out.extend_from_slice(&len.to_be_bytes());
-            out.extend_from_slice(&(status as u32).to_be_bytes()); // contexts with more bits need extended headers
+            // Contexts with more bits of status need extended headers.
+            out.extend_from_slice(&(status as u32).to_be_bytes());
         }
     }
 

@@ -170,7 +170,7 @@ fn tls_that_is_refused() {
         let server = server::Config::default().tls(tls);
         let outcome = run(server.clone(), wanted().tls(client::Tls::Required));
         assert!(
-            matches!(&outcome.client, client::Step::Failed(Failure::Refused { option: Opt::STARTTLS, reply: r, .. }) if *r == reply),
+            matches!(&outcome.client, client::Step::Failed(Failure::Refused { reply: told, .. }) if *told == reply),
             "{:?}",
             outcome.client
         );

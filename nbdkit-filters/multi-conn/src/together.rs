@@ -61,7 +61,7 @@ impl Member {
 
     async fn close(&self) -> Result<()> {
         let mut closed = self.closed.lock().await;
-        
+        *closed = true;
         // Nobody can do it afterwards, and others may still ask for it.
         let flushed = match self.done.load(SeqCst) & WROTE {
             0 => Ok(()),

@@ -1,48 +1,60 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The sh plugin: a disk made by a script.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 use nbdkit_plugin::*;
+use nbdkit_script_methods::{CALLBACKS, Host, Method, Program, Scripts};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
-/// How the plugin is announced.
-pub static PLUGIN: PluginEntry = PluginEntry::new::<Sh>("sh", "a disk made by a script");
+/// The plugin, for the server's registry.
+pub static PLUGIN: PluginEntry =
+    PluginEntry::new::<Host<Sh>>("sh", "a disk made by a script").callbacks(CALLBACKS);
 
 params! {
     struct Params {
-        /// Size of the disk.
-        [magic] "size" => size: Size = Size(0),
+        /// The script, or - to read it from standard input. Must come first; what follows is for the script.
+        [magic] [required "missing script parameter"]
+        "script" => script: Required<OsString>,
     }
 }
 
+/// One script for all methods.
 #[derive(Default)]
 struct Sh {
     params: Params,
+    script: Option<Program>,
 }
 
-impl Plugin for Sh {
-    fn params(&mut self) -> Option<&mut dyn ParamSet> {
-        Some(&mut self.params)
+impl Scripts for Sh {
+    fn params(&mut self) -> &mut dyn ParamSet {
+        &mut self.params
     }
 
-    fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
-        // `inline` is for code that never sleeps. What may sleep goes through `req.blocking(move || Ok(disk))`,
-        // and a `Disk` with operations of its own kind through `req.ready(disk)`.
-        req.inline(ShDisk { size: self.params.size.0 })
+    fn config(&mut self, key: &str, value: &OsStr, tmpdir: &Path) -> Result<Taken> {
+        if self.script.is_some() {
+            return Ok(Taken::No);
+        }
+        if self.params.set(key, value)? == Taken::No {
+            let message = format!("the first parameter must be script=/path/to/script, not {key}=");
+            return Err(Error::invalid(message));
+        }
+        self.script = Some(match value.as_encoded_bytes() {
+            b"-" => Program::save(tmpdir, "inline-script.sh", std::io::stdin().lock())?,
+            _ => Program::existing(Path::new(value))?,
+        });
+        Ok(Taken::Yes)
     }
-}
 
-struct ShDisk {
-    size: u64,
-}
-
-impl SyncDisk for ShDisk {
-    fn info(&self) -> Result<Info> {
-        Ok(Info::read_only(self.size))
+    fn unknown(&self, key: &str) -> Result<Taken> {
+        let Some(script) = &self.script else { return Ok(Taken::No) };
+        let message = format!("{script}: this plugin does not need command line configuration: {key}=");
+        Err(Error::invalid(message))
     }
 
-    fn pread(&self, buf: &mut [u8], _offset: u64) -> Result<()> {
-        buf.fill(0xff);
-        Ok(())
+    fn find(&self, _: &str) -> Method<'_> {
+        self.script.as_ref().map_or(Method::Missing, Method::Run)
     }
 }

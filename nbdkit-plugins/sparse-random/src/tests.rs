@@ -91,6 +91,20 @@ fn holes_are_zeroes_and_nothing_else_is() {
 }
 
 #[test]
+fn long_holes_are_read_as_holes_and_short_ones_are_not() {
+    let lengths = |run_length: &str| -> Vec<u64> {
+        let image = image(4 * MIB, &[("runlength", run_length), ("percent", "50")]);
+        let data = image.read(Span::new(0, 4 * MIB), &Pool::new());
+        assert_eq!(data.len(), 4 * MIB);
+        let zeroes = data.runs().iter().skip(1).filter(|run| matches!(run, Run::Zero(_)));
+        zeroes.map(Run::len).collect()
+    };
+    let long = lengths("100k");
+    assert!(long.len() > 5 && long.iter().all(|len| *len >= 32 << 10), "{long:?}");
+    assert_eq!(lengths("4k"), []);
+}
+
+#[test]
 fn as_much_data_in_stretches_as_long_as_was_asked_for() {
     let size = 4 << 30;
     for (percent, run) in [(1, 4096), (10, 65536), (25, 4096), (50, 32768), (75, 300_000), (99, 1 << 20)] {

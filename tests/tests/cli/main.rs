@@ -2,6 +2,7 @@
 //! The command line, one idea a file: what each option does, and what a mistake is answered with.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod callers;
 mod captive;
 mod daemon;
 mod information;
@@ -9,6 +10,7 @@ mod logging;
 mod mistakes;
 mod negotiation;
 mod parameters;
+mod service;
 mod signals;
 mod single;
 mod sockets;

@@ -99,6 +99,19 @@ fn block_status_begins_where_it_was_asked_for() {
     }
 }
 
+/// The disk behind may tell of less than a block, and the one extent that is wanted begins behind that.
+#[test]
+fn one_extent_is_one_that_tells_something() {
+    let chain = Chain::new(Strict::default(), &[("minblock", "4k")]);
+    let disk = chain.open();
+    let one = Flags { req_one: true, ..NONE };
+    let extents =
+        |offset| chain.bench.run(async { disk.extents(Span::new(offset, 4096), one).await }).unwrap();
+    chain.bench.run(async { disk.pwrite(Buf::from(vec![1]), 0, NONE).await }).unwrap();
+    assert_eq!(extents(0), Extents::data(512));
+    assert_eq!(extents(1000), Extents::hole(8192 - 1000));
+}
+
 #[test]
 fn the_last_byte_is_reached() {
     let chain = Chain::new(Strict::new(SIZE, 65536), &[("minblock", "64k")]);

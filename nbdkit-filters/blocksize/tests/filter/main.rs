@@ -76,6 +76,53 @@ fn neighbours_in_a_block_do_not_write_over_each_other() {
     assert!(chain.strict.diary().iter().all(|asked| asked.contains("4096@")));
 }
 
+/// Polls `op` at most `turns` times. True when it is done.
+async fn proceed(op: &mut Option<OpFuture<'_, ()>>, turns: u32) -> bool {
+    for _ in 0..turns {
+        if let Some(under_way) = op
+            && let Some(result) = futures_lite::future::poll_once(under_way).await
+        {
+            result.unwrap();
+            *op = None;
+        }
+    }
+    op.is_none()
+}
+
+/// A block is written or zeroed as a whole while a part of it is changed, at every moment of that: what lies around the
+/// part is as the former left it.
+#[test]
+fn a_changed_part_brings_no_old_bytes_back() {
+    type Try = fn(&dyn Disk) -> Op<'_, ()>;
+    let wholes: [(u8, Try); 3] = [
+        (2, |disk| disk.pwrite(Buf::from(vec![2; 512]), 512, NONE)),
+        (2, |disk| disk.pwrite(Buf::from(vec![2; 1024]), 0, NONE)),
+        (0, |disk| disk.zero(Span::new(512, 512), NONE)),
+    ];
+    for (around, whole) in wholes {
+        for turns in 0..40 {
+            let params = [("minblock", "512"), ("maxdata", "512")];
+            let chain = Chain::new(Strict::new(1024, 512), &params);
+            let disk = chain.open();
+            chain.bench.run(async {
+                disk.pwrite(Buf::from(vec![9; 1024]), 0, NONE).await.unwrap();
+                // So many of what follows are answered at once.
+                for _ in 0..turns % 5 {
+                    disk.pread(512, 0).await.unwrap();
+                }
+                let mut part = Some(disk.pwrite(Buf::from(vec![1; 10]), 600, NONE).into_future());
+                proceed(&mut part, turns / 5).await;
+                let mut whole = Some(whole(&*disk).into_future());
+                proceed(&mut whole, 20).await;
+                assert!(proceed(&mut part, 20).await && proceed(&mut whole, 20).await);
+            });
+            let bytes = chain.strict.bytes();
+            let is_around = |bytes: &[u8]| bytes.iter().all(|byte| *byte == around);
+            assert!(is_around(&bytes[512..600]) && is_around(&bytes[610..]), "{turns}");
+        }
+    }
+}
+
 #[test]
 fn what_arrives() {
     let params = [("minblock", "512"), ("maxdata", "1k"), ("maxlen", "2k")];

@@ -43,7 +43,7 @@ impl Value for Size {
         };
         let scale = scale.ok_or_else(|| {
             format!(
-                "could not parse size: unknown suffix: {rest}: should be one of b k M G T P E s, such as 512k"
+                "could not parse size: unknown suffix: {rest} in '{whole}': should be one of b k M G T P E s, such as 512k"
             )
         })?;
         number.checked_mul(scale).filter(|size| i64::try_from(*size).is_ok()).map(Size).ok_or_else(|| {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! [`Program`]: a script, and how it is started.
+
+use nbdkit_plugin::{EIO, Error, Result};
+use nbdkit_subprocess::{Finished, Limits};
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// What runs a script that does not say so itself, as `execvp` would.
+const SHELL: &str = "/bin/sh";
+
+/// A script or another executable. It is started directly, with no shell between: arguments stay what they are.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Absolute, so that it is never taken for an option or looked for.
+    path: PathBuf,
+    /// It is known to need [`SHELL`].
+    shell: bool,
+}
+
+impl Program {
+    /// An executable that exists.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn existing(path: &Path) -> Result<Program> {
+        let absolute =
+            path.canonicalize().map_err(|error| Error::io(error, format!("script={}", path.display())))?;
+        Ok(Program { path: absolute, shell: false })
+    }
+
+    /// Saves a script as the file `name` of `tmpdir`, readable and executable by its owner alone.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn save(tmpdir: &Path, name: &str, mut text: impl Read) -> Result<Program> {
+        let path = tmpdir.join(name);
+        let mut save = || {
+            let mut file = File::options().write(true).create_new(true).mode(0o500).open(&path)?;
+            io::copy(&mut text, &mut file)
+        };
+        save().map_err(|error| Error::io(error, path.display().to_string()))?;
+        Ok(Program { path, shell: false })
+    }
+
+    /// By `/bin/sh`, whatever its first line says.
+    pub fn by_shell(self) -> Program {
+        Program { shell: true, ..self }
+    }
+
+    /// Runs `method` to its end.
+    pub(crate) fn run(
+        &self,
+        tmpdir: &Path,
+        method: &str,
+        args: &[&dyn AsRef<OsStr>],
+        input: &[u8],
+        limits: Limits,
+    ) -> Result<Finished> {
+        let run = |shell: bool| {
+            // Nothing but arguments and environment: more would cost the fast way to start a process.
+            let mut command = Command::new(if shell { Path::new(SHELL) } else { &self.path });
+            command.args(shell.then_some(&self.path)).arg(method);
+            command.args(args.iter().map(|arg| arg.as_ref()));
+            nbdkit_subprocess::run(command.env("tmpdir", tmpdir), input, limits)
+        };
+        let finished = match run(self.shell) {
+            // No `#!` line, and not a binary of this machine.
+            Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) && !self.shell => run(true),
+            result => result,
+        };
+        // The errno of `exec` is nothing to the client: EPERM would mean that it may not write.
+        finished.map_err(|error| {
+            let why = Error::from(error);
+            Error::new(EIO, format!("{self}: {method}: {why}"))
+        })
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
