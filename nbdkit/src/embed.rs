@@ -123,7 +123,14 @@ impl Embedded {
                         return Ok(());
                     }
                 };
-                let sockets = sockets.into_iter().map(|socket| socket.start(false)).collect::<Result<_>>()?;
+                let sockets = sockets.into_iter().map(|socket| socket.start(false)).collect::<Result<_>>();
+                let sockets = match sockets {
+                    Ok(sockets) => sockets,
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                        return chain.cleanup().await;
+                    }
+                };
                 let _ = ready.send(Ok(()));
                 let mut stopped = Some(stopped);
                 let signal = async || match stopped.take() {

@@ -36,7 +36,10 @@ use nix::{
 use std::{
     ffi::OsString,
     io::Write,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
     path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
     sync::Arc,
@@ -112,7 +115,7 @@ const ABILITIES: dump::Abilities = dump::Abilities {
     timeout: true,
     tls: false,
     vsock: true,
-    zstd: false,
+    zstd: cfg!(feature = "zstd"),
 };
 
 fn no_plugin(task: Task) -> Error {
@@ -246,8 +249,17 @@ impl<'o> Bound<'o> {
         Some(uri::uri(&uri::Uri { place, export: &self.options.exportname, tls: None }))
     }
 
-    /// On to the end; what returns is how the process ends.
+    /// On to the end; what returns is how the process ends. However it does, of its directory nothing is left.
     fn go(mut self) -> Result<u8> {
+        let directory = self.directory.take();
+        let ended = self.live();
+        if let Some(directory) = directory {
+            directory.remove();
+        }
+        ended
+    }
+
+    fn live(mut self) -> Result<u8> {
         if let (true, Some(uri)) = (self.options.print_uri, &self.uri) {
             say(&uri::printed(uri))?;
         }
@@ -294,11 +306,12 @@ impl<'o> Bound<'o> {
     /// Becomes who and what it will be: another user, in the background, with a pid file.
     fn settle(&mut self) -> Result<()> {
         let options = self.options;
+        privileges::become_other(options.user.as_deref(), options.group.as_deref())?;
+        // Not earlier: a process that becomes another user loses it.
         if options.exit_with_parent {
             let failed = |errno: nix::Error| Error::io(errno.into(), "--exit-with-parent");
             nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).map_err(failed)?;
         }
-        privileges::become_other(options.user.as_deref(), options.group.as_deref())?;
         if !(options.foreground || self.activated) {
             process::daemonize(options.verbose)?;
             self.sink.detach();
@@ -315,8 +328,8 @@ impl<'o> Bound<'o> {
         let executor = Arc::new(Executor::new());
         let server = Server::new(executor.clone(), self.sink.clone());
         let options = self.options;
-        let (components, directory) = (self.components, self.directory);
-        let result = serve::run(&executor, async {
+        let components = self.components;
+        serve::run(&executor, async {
             let chain = components.after_fork(&server).await?;
             let service = Arc::new(Service {
                 server: server.clone(),
@@ -336,22 +349,19 @@ impl<'o> Bound<'o> {
                 Err(error) if error.errno() == libc::EINTR => Err(error),
                 served => served.and(chain.cleanup().await),
             }
-        });
-        if let Some(directory) = directory {
-            directory.remove();
-        }
-        result
+        })
     }
 
     /// Takes the sockets, or standard input and output; from now on those are the null device.
     fn clients(&mut self) -> Result<Waiting> {
-        let failed = |errno: std::io::Error| Error::io(errno, "standard input and output");
+        let failed = |error: std::io::Error| Error::io(error, "standard input and output");
         let place = std::mem::replace(&mut self.place, Place::Sockets(Vec::new()));
         let waiting = match place {
             Place::Sockets(sockets) => Waiting::Sockets(sockets),
             Place::Stdio => Waiting::Stdio(
-                rustix::io::dup(std::io::stdin()).map_err(|e| failed(e.into()))?,
-                rustix::io::dup(std::io::stdout()).map_err(|e| failed(e.into()))?,
+                // Closed on exec: a program that a plugin starts must not keep the client waiting for our end.
+                std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?,
+                std::io::stdout().as_fd().try_clone_to_owned().map_err(failed)?,
             ),
         };
         process::silence(true)?;

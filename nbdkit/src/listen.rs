@@ -203,16 +203,14 @@ impl Accepting {
     /// The next client. Errors of one client's connection are not errors of the socket, and passed over.
     pub async fn accept(&self) -> io::Result<(Wire, Peer)> {
         loop {
-            match self.socket.read_with(Socket::accept).await {
-                Ok((socket, address)) => {
-                    let peer = self.greet(&socket, &address);
-                    match Wire::socket(socket) {
-                        Ok(wire) => return Ok((wire, peer)),
-                        Err(error) => return Err(error),
-                    }
-                }
+            let accepted = self.socket.read_with(Socket::accept).await.and_then(|(socket, address)| {
+                let peer = self.greet(&socket, &address);
+                Ok((Wire::socket(socket)?, peer))
+            });
+            match accepted {
+                Ok(client) => return Ok(client),
                 Err(error) if passing(&error) => {}
-                // Out of descriptors or memory: clients wait in the queue until some connection ends.
+                // Out of descriptors, watches or memory: clients wait in the queue until some connection ends.
                 Err(error) if out_of_room(&error) => {
                     async_io::Timer::after(Duration::from_millis(100)).await;
                 }
@@ -252,12 +250,17 @@ fn passing(error: &io::Error) -> bool {
                 | libc::ENONET
                 | libc::EHOSTUNREACH
                 | libc::ENETUNREACH
+                | libc::EOPNOTSUPP
+                | libc::EPERM
         )
     )
 }
 
 fn out_of_room(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC)
+    )
 }
 
 /// A private directory for a socket, removed with it in the end.
@@ -271,7 +274,8 @@ impl TemporaryDirectory {
             .map_err(|errno| Error::io(errno.into(), "mkdtemp: /tmp/nbdkitXXXXXX"))
     }
 
-    /// Removes it. Not in `Drop`: of the two processes that a fork leaves, one must not.
+    /// Removes it, unless somebody else has. Not in `Drop`: of the two processes that a fork leaves, one may have to
+    /// leave it to the other.
     pub fn remove(self) {
         let _ = fs::remove_file(self.0.join("socket"));
         let _ = fs::remove_dir(&self.0);

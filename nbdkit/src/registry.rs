@@ -6,6 +6,8 @@ use nbdkit_plugin::PluginEntry;
 
 /// The plugins of this build.
 pub static PLUGINS: &[&PluginEntry] = &[
+    #[cfg(feature = "data")]
+    &nbdkit_data_plugin::PLUGIN,
     #[cfg(feature = "eval")]
     &nbdkit_eval_plugin::PLUGIN,
     #[cfg(feature = "example1")]

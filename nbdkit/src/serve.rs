@@ -6,7 +6,7 @@ use async_executor::Executor;
 use async_io::Async;
 use async_lock::Mutex;
 use event_listener::Event;
-use futures_lite::{FutureExt, StreamExt, stream};
+use futures_lite::{FutureExt, StreamExt, future::yield_now, stream};
 use nbdkit_plugin::{Error, Peer, Result, ThreadModel};
 use nix::sys::{
     signal::{SigSet, Signal},
@@ -108,6 +108,8 @@ async fn accept(service: &Arc<Service>, sockets: Vec<Accepting>) -> Result<()> {
     while let Some(arrival) = arrivals.next().await {
         let (wire, peer) = arrival.map_err(|error| Error::io(error, "accept"))?;
         door.enter(wire, peer);
+        // A crowd that never ends would keep this thread from everything else, the end of the server included.
+        yield_now().await;
     }
     Ok(())
 }

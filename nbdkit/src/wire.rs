@@ -2,7 +2,11 @@
 //! [`Wire`]: the bytes to and from one client.
 
 use async_io::Async;
-use rustix::{fs::FileType, io::Errno};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::FileType,
+    io::Errno,
+};
 use std::{
     fs::File,
     io::{self, IoSlice, IoSliceMut},
@@ -61,6 +65,13 @@ impl Wire {
     /// Ready when [`try_write`](Wire::try_write) is worth another call. Errors show there.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.output().poll_writable(cx).map(|_| ())
+    }
+
+    /// Whether nothing that is written would ever be read. On TCP this shows only after an attempt to write.
+    pub fn hung_up(&self) -> bool {
+        let now = Timespec::default();
+        let mut fds = [PollFd::new(self.output(), PollFlags::empty())];
+        matches!(poll(&mut fds, Some(&now)), Ok(1..))
     }
 
     /// Tells the client that nothing more comes. Errors (a pipe, a client that has gone) do not matter any more.

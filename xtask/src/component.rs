@@ -41,13 +41,13 @@ impl Component {
     pub fn new(kind: Kind, name: &str) -> Result<Component, String> {
         let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
         let goes_on_well = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        let reserved = ["api", "default", "full"].contains(&name);
+        let reserved = ["api", "default"].contains(&name);
         if starts_well && goes_on_well && !name.ends_with('-') && !reserved {
             Ok(Component { kind, name: name.to_owned() })
         } else {
             Err(format!(
                 "{name}: not a name for a {}: lowercase letters, digits and dashes, beginning with a letter, \
-                 and none of api, default, full",
+                 and neither api nor default",
                 kind.word()
             ))
         }
@@ -68,10 +68,18 @@ impl Component {
         self.package().replace('-', "_")
     }
 
+    /// `memory`. A component that is called like a group of features says what it is: `full-plugin`.
+    pub fn feature(&self) -> String {
+        match self.name.as_str() {
+            "full" => format!("full-{}", self.kind.word()),
+            name => name.to_owned(),
+        }
+    }
+
     /// The two lines of the registry.
     pub fn registration(&self) -> [String; 2] {
         let symbol = self.kind.word().to_ascii_uppercase();
-        [format!("#[cfg(feature = \"{}\")]", self.name), format!("&{}::{symbol},", self.ident())]
+        [format!("#[cfg(feature = \"{}\")]", self.feature()), format!("&{}::{symbol},", self.ident())]
     }
 
     /// `SplitFile` for `split-file`.
@@ -104,8 +112,14 @@ mod tests {
     }
 
     #[test]
+    fn the_group_of_all_features_keeps_its_name() {
+        assert_eq!(Component::new(Kind::Plugin, "full").unwrap().feature(), "full-plugin");
+        assert_eq!(Component::new(Kind::Plugin, "file").unwrap().feature(), "file");
+    }
+
+    #[test]
     fn bad_names_are_refused() {
-        for name in ["", "api", "full", "default", "Big", "1st", "-x", "x-", "a_b", "a/b", "é"] {
+        for name in ["", "api", "default", "Big", "1st", "-x", "x-", "a_b", "a/b", "é"] {
             assert!(Component::new(Kind::Plugin, name).is_err(), "{name}");
         }
     }

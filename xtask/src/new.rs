@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result {
 
     println!("{folder} is there, registered, and works. Now:");
     println!("1. Write what it does in {folder}/src/lib.rs, and its manual in {folder}/README.md.");
-    println!("2. Try it: cargo test -p {package}; cargo run --features {} -- ...", component.name);
+    println!("2. Try it: cargo test -p {package}; cargo run --features {} -- ...", component.feature());
     println!("3. If it is pure Rust and light, move its feature from full to default in nbdkit/Cargo.toml.");
     println!("cargo xtask tidy says what is still missing.");
     Ok(())

@@ -2,7 +2,7 @@
 //! [`Program`]: a script, and how it is started.
 
 use nbdkit_plugin::{EIO, Error, Result};
-use nbdkit_subprocess::{Finished, Limits};
+use nbdkit_subprocess::{Finished, Invocation, Limits};
 use std::{
     ffi::OsStr,
     fmt,
@@ -10,7 +10,6 @@ use std::{
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// What runs a script that does not say so itself, as `execvp` would.
@@ -65,11 +64,10 @@ impl Program {
         limits: Limits,
     ) -> Result<Finished> {
         let run = |shell: bool| {
-            // Nothing but arguments and environment: more would cost the fast way to start a process.
-            let mut command = Command::new(if shell { Path::new(SHELL) } else { &self.path });
-            command.args(shell.then_some(&self.path)).arg(method);
-            command.args(args.iter().map(|arg| arg.as_ref()));
-            nbdkit_subprocess::run(command.env("tmpdir", tmpdir), input, limits)
+            let start =
+                if shell { Invocation::new(SHELL).arg(&self.path) } else { Invocation::new(&self.path) };
+            let args = args.iter().map(|arg| arg.as_ref());
+            start.arg(method).args(args).env("tmpdir", tmpdir).run(input, limits)
         };
         let finished = match run(self.shell) {
             // No `#!` line, and not a binary of this machine.

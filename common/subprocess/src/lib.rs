@@ -2,12 +2,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod child;
 mod pipes;
 
+use child::Child;
 use pipes::{Capture, Feed, Surplus, exchange};
 use std::{
+    ffi::{CString, NulError, OsStr, OsString},
     io,
-    process::{Child, Command, ExitStatus, Stdio},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    process::ExitStatus,
 };
 
 /// How much of what a program prints is kept, in bytes.
@@ -32,31 +36,62 @@ pub struct Finished {
     pub errors: Vec<u8>,
 }
 
-/// Runs `command` to its end: gives it `input` and collects what it prints. Returns when the program has ended and
-/// nobody has its standard output or standard error open any more.
-///
-/// # Errors
-/// When the program cannot be started, with the error of `exec`: `ENOENT`, `EACCES`, `ENOEXEC` ...
-pub fn run(command: &mut Command, input: &[u8], limits: Limits) -> io::Result<Finished> {
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = Reaped(piped.spawn()?);
-    let mut feed = Feed::new(child.0.stdin.take(), input)?;
-    let mut output = Capture::new(child.0.stdout.take(), limits.output, Surplus::Refused);
-    let mut errors = Capture::new(child.0.stderr.take(), limits.errors, Surplus::Forgotten);
-    exchange(&mut feed, &mut output, &mut errors)?;
-    // Before waiting: a program that still reads its input sees the end of it.
-    drop(feed);
-    let status = child.0.wait()?;
-    Ok(Finished { status, surplus: output.surplus(), output: output.bytes(), errors: errors.bytes() })
+/// A program with its arguments, and what its environment has that ours has not.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    words: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
 }
 
-/// Neither running on nor a zombie, whatever happens here.
-struct Reaped(Child);
+impl Invocation {
+    /// The program at `path`, which is not looked for in `$PATH`.
+    pub fn new(path: impl Into<OsString>) -> Invocation {
+        Invocation { words: vec![path.into()], variables: Vec::new() }
+    }
 
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        // Both do nothing if it was waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    /// One argument more.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Invocation {
+        self.words.push(arg.into());
+        self
+    }
+
+    /// Some arguments more.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Invocation {
+        self.words.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Invocation {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs it to its end: gives it `input` and collects what it prints. Returns when it has ended and nobody has its
+    /// standard output or standard error open any more.
+    ///
+    /// # Errors
+    /// When it cannot be started, with the error of `exec` (`ENOENT`, `EACCES`, `ENOEXEC` ...) or, for an argument with
+    /// a zero byte, `InvalidInput`.
+    pub fn run(&self, input: &[u8], limits: Limits) -> io::Result<Finished> {
+        let words: Result<Vec<_>, NulError> =
+            self.words.iter().map(|word| CString::new(word.as_bytes())).collect();
+        let (mut child, [stdin, stdout, stderr]) = Child::start(&words?, &self.environment()?)?;
+        let mut feed = Feed::new(stdin, input)?;
+        let mut output = Capture::new(stdout, limits.output, Surplus::Refused);
+        let mut errors = Capture::new(stderr, limits.errors, Surplus::Forgotten);
+        exchange(&mut feed, &mut output, &mut errors)?;
+        let status = child.wait()?;
+        Ok(Finished { status, surplus: output.surplus(), output: output.bytes(), errors: errors.bytes() })
+    }
+
+    fn environment(&self) -> Result<Vec<CString>, NulError> {
+        let is_new = |name: &OsStr| self.variables.iter().any(|(new, _)| new == name);
+        let kept = std::env::vars_os().filter(|(name, _)| !is_new(name));
+        let all = kept.chain(self.variables.iter().cloned());
+        all.map(|(name, value)| CString::new([name.into_vec(), value.into_vec()].join(&b'='))).collect()
     }
 }

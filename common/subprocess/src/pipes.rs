@@ -21,13 +21,14 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub(crate) fn new(pipe: Option<impl Into<OwnedFd>>, input: &'a [u8]) -> io::Result<Feed<'a>> {
-        let pipe = pipe.map(Into::into).filter(|_| !input.is_empty());
-        if let Some(pipe) = &pipe {
-            // A pipe that is ready may have less room than what is left.
-            ioctl_fionbio(pipe, true)?;
+    /// Nothing to write: the pipe is closed at once.
+    pub(crate) fn new(pipe: OwnedFd, input: &'a [u8]) -> io::Result<Feed<'a>> {
+        if input.is_empty() {
+            return Ok(Feed { pipe: None, left: input });
         }
-        Ok(Feed { pipe, left: input })
+        // A pipe that is ready may have less room than what is left.
+        ioctl_fionbio(&pipe, true)?;
+        Ok(Feed { pipe: Some(pipe), left: input })
     }
 
     fn step(&mut self) -> io::Result<()> {
@@ -65,8 +66,8 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn new(pipe: Option<impl Into<OwnedFd>>, limit: usize, policy: Surplus) -> Capture {
-        Capture { pipe: pipe.map(Into::into), bytes: Vec::new(), limit, policy, surplus: false }
+    pub(crate) fn new(pipe: OwnedFd, limit: usize, policy: Surplus) -> Capture {
+        Capture { pipe: Some(pipe), bytes: Vec::new(), limit, policy, surplus: false }
     }
 
     pub(crate) fn surplus(&self) -> bool {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What goes in and comes out, and what a program finds when it starts.
 
-use nbdkit_subprocess::{Finished, Limits, run};
+use nbdkit_subprocess::{Finished, Invocation, Limits};
+use nix::sys::signal::{SigSet, Signal};
 use std::{
-    collections::BTreeSet, fs, io::ErrorKind, os::unix::process::ExitStatusExt, process::Command, sync::mpsc,
-    thread, time::Duration,
+    collections::BTreeSet, fs, io::ErrorKind, os::unix::process::ExitStatusExt, sync::mpsc, thread,
+    time::Duration,
 };
 
 const PLENTY: Limits = Limits { output: 64 << 20, errors: 64 << 20 };
 
 fn sh(script: &str, input: &[u8], limits: Limits) -> Finished {
-    run(Command::new("/bin/sh").args(["-c", script]), input, limits).unwrap()
+    Invocation::new("/bin/sh").args(["-c", script]).run(input, limits).unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -69,9 +70,27 @@ fn too_much_output_is_refused_and_too_much_of_errors_forgotten() {
 fn how_it_ended() {
     assert_eq!(sh("exit 7", b"", PLENTY).status.code(), Some(7));
     assert_eq!(sh("kill -9 $$", b"", PLENTY).status.signal(), Some(9));
-    let failure = |program: &str| run(&mut Command::new(program), b"", PLENTY).unwrap_err().kind();
+    let failure = |program: &str| Invocation::new(program).run(b"", PLENTY).unwrap_err().kind();
     assert_eq!(failure("/no/such/program"), ErrorKind::NotFound);
     assert_eq!(failure("/dev/null"), ErrorKind::PermissionDenied);
+    assert_eq!(failure("sh"), ErrorKind::NotFound, "$PATH is not searched");
+    assert_eq!(failure("/bin/\0sh"), ErrorKind::InvalidInput);
+    assert_eq!(sh("kill -40 $$", b"", PLENTY).status.signal(), Some(40), "a real-time signal");
+}
+
+#[test]
+fn its_environment_is_ours_and_more() {
+    let env = |invocation: Invocation| {
+        let finished = invocation.run(b"", PLENTY).unwrap();
+        let mut lines: Vec<String> = text(&finished.output).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let plain = env(Invocation::new("/usr/bin/env"));
+    assert!(plain.iter().any(|line| line.starts_with("PATH=")));
+    let with = env(Invocation::new("/usr/bin/env").env("PATH", "a=b c").env("new_one", ""));
+    assert_eq!(with.len(), plain.len() + 1);
+    assert!(with.contains(&"PATH=a=b c".to_owned()) && with.contains(&"new_one=".to_owned()));
 }
 
 #[test]
@@ -89,13 +108,13 @@ fn it_starts_clean() {
     for _ in 0..8 {
         let done = done.clone();
         thread::spawn(move || {
+            [Signal::SIGINT, Signal::SIGTERM].into_iter().collect::<SigSet>().thread_block().unwrap();
             for _ in 0..20 {
-                let finished = run(Command::new("/bin/ls").arg("/proc/self/fd"), b"", PLENTY).unwrap();
-                let fds = text(&finished.output).to_owned();
-                let mut grep = Command::new("/bin/grep");
-                grep.args(["-E", "^Sig(Blk|Ign)", "/proc/self/status"]);
-                let finished = run(&mut grep, b"", PLENTY).unwrap();
-                let output = format!("{fds}|{}", text(&finished.output));
+                let ls = Invocation::new("/bin/ls").arg("/proc/self/fd");
+                let fds = ls.run(b"", PLENTY).unwrap().output;
+                let grep = Invocation::new("/bin/grep").args(["-E", "^Sig(Blk|Ign)", "/proc/self/status"]);
+                let signals = grep.run(b"", PLENTY).unwrap().output;
+                let output = format!("{}|{}", text(&fds), text(&signals));
                 done.send(output).unwrap();
             }
         });

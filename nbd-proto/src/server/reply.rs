@@ -105,7 +105,7 @@ impl Session {
                 None => pending = Some((len, status)),
             }
             done += len;
-            if done == limit || pending.is_some_and(|(length, _)| !chunks.fits(length)) {
+            if done == limit {
                 break;
             }
         }
@@ -191,16 +191,12 @@ impl Chunks {
         }
     }
 
-    /// Whether an extent of this length has room in a descriptor.
-    fn fits(self, len: u64) -> bool {
-        self.extended || len <= u64::from(u32::MAX)
-    }
-
     fn descriptor(self, (len, status): (u64, u64), out: &mut Vec<u8>) {
         if self.extended {
             out.extend_from_slice(&len.to_be_bytes());
             out.extend_from_slice(&status.to_be_bytes());
         } else {
+            // What was cut is the last: it reached past the request, which has at most 32 bits itself.
             let len = u32::try_from(len).unwrap_or(MAX_COMPACT_EXTENT);
             out.extend_from_slice(&len.to_be_bytes());
             // Contexts with more bits of status need extended headers.

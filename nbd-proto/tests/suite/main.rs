@@ -6,11 +6,15 @@
 mod fuzzed;
 
 mod captures;
+mod chunks;
+mod contexts;
 mod corpus;
+mod endings;
 mod nonsense;
 mod options;
 mod pair;
 mod random;
+mod raw;
 mod replies;
 mod requests;
 mod seeds;

@@ -3,10 +3,10 @@
 
 use nbd_proto::client::{Event, Failure, Goal};
 use nbd_proto::server::{Abort, Style, Tls};
-use nbd_proto::wire::{HandshakeFlags, Opt, Rep, TransmissionFlags};
-use nbd_proto::{Mode, client, server};
+use nbd_proto::wire::{CommandFlags, HandshakeFlags, Opt, Rep, TransmissionFlags};
+use nbd_proto::{Command, ContextSet, Mode, Request, client, server};
 
-use crate::fuzzed::pump::{Answers, Outcome, pump};
+use crate::fuzzed::pump::{Answers, Outcome, pump, sessions};
 
 fn run(server: server::Config, client: client::Config) -> Outcome {
     let answers = Answers::everything();
@@ -194,4 +194,56 @@ fn the_drivers_refusal_reaches_the_client() {
     let outcome = pump(server::Config::default(), wanted().goal(Goal::ExportName), &answers, usize::MAX);
     assert_eq!(outcome.client, client::Step::Failed(Failure::NoSuchExport));
     assert_eq!(outcome.server, server::Step::Abort(Abort::Refused("no such thing".into())));
+}
+
+#[test]
+fn flags_that_contradict_themselves_are_put_right() {
+    use TransmissionFlags as F;
+    let advertised = |flags| {
+        let mut answers = Answers::everything();
+        answers.export.flags = flags;
+        let config = wanted().extended_headers(false).structured_replies(false);
+        let (server, client) = sessions(server::Config::default(), config, &answers);
+        assert_eq!(server.flags(), client.flags());
+        client.flags()
+    };
+    assert_eq!(advertised(F::NONE), F::HAS_FLAGS);
+    assert_eq!(advertised(F::SEND_FAST_ZERO), F::HAS_FLAGS, "fast zeroes are zeroes");
+    assert_eq!(advertised(F::SEND_DF | F::BLOCK_STATUS_PAYLOAD), F::HAS_FLAGS, "neither was negotiated");
+    let zeroes = F::HAS_FLAGS | F::SEND_WRITE_ZEROES | F::SEND_FAST_ZERO;
+    assert_eq!(advertised(zeroes), zeroes);
+    let kept =
+        F::HAS_FLAGS | F::READ_ONLY | F::SEND_FLUSH | F::SEND_CACHE | F::ROTATIONAL | F::CAN_MULTI_CONN;
+    let lost = F::SEND_FUA | F::SEND_TRIM | F::SEND_WRITE_ZEROES | F::SEND_FAST_ZERO;
+    assert_eq!(advertised(kept | lost), kept, "what a read-only export cannot do");
+}
+
+#[test]
+fn requests_arrive_as_they_were_sent() {
+    let modes = [(Mode::Simple, 28), (Mode::Structured, 28), (Mode::Extended, 32)];
+    for (mode, head) in modes {
+        let config =
+            wanted().extended_headers(mode == Mode::Extended).structured_replies(mode != Mode::Simple);
+        let (server, client) = sessions(server::Config::default(), config, &Answers::everything());
+        for command in Command::ALL
+            .into_iter()
+            .filter(|command| mode != Mode::Simple || *command != Command::BlockStatus)
+        {
+            let (offset, len) = if command == Command::Flush { (0, 0) } else { (0x1234, 0x567) };
+            let request =
+                Request::new(0x0102_0304_0506_0708, command, offset, len).with_flags(CommandFlags::FUA);
+            let sent = client.encode(&request).unwrap();
+            assert_eq!(server.decode(&sent), server::Decoded::Request { request, consumed: head });
+            // Byte for byte, for the server half alone would forgive a write without this flag.
+            let payload = mode == Mode::Extended && command == Command::Write;
+            assert_eq!(sent[4..6], if payload { [0, 0x21] } else { [0, 0x01] }, "{mode} {command}");
+        }
+        assert_eq!(server.decode(&client.disconnect()), server::Decoded::Disconnect { consumed: head });
+    }
+    let (server, client) = sessions(server::Config::default(), wanted(), &Answers::everything());
+    let mut request = Request::new(9, Command::BlockStatus, 512, 1024).with_flags(CommandFlags::REQ_ONE);
+    request.contexts = ContextSet::NONE.with(1);
+    let mut sent = Vec::new();
+    client.encode_status(&request, &mut sent).unwrap();
+    assert_eq!(server.decode(&sent), server::Decoded::Request { request, consumed: sent.len() });
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::fuzzed::{self, Seen};
-use crate::options::{contexts, info, message};
+use crate::raw::{contexts, info, message};
 use crate::seeds;
 
 fn name() -> impl Strategy<Value = Vec<u8>> {

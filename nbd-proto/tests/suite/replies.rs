@@ -150,3 +150,14 @@ fn at_most_a_million_extents() {
     let extents: Vec<_> = (0..(1 << 20) + 100).map(|n| (1, n & 1)).collect();
     assert_eq!(status(Mode::Structured, 1 << 40, request, &extents).len(), 1 << 20);
 }
+
+#[test]
+fn extents_without_end() {
+    let (server, _) = pair(Mode::Extended, 10_000);
+    let request = Request::new(1, Command::BlockStatus, 0, 1000);
+    for status in [0, 3] {
+        let mut out = Vec::new();
+        server.block_status(&request, 1, std::iter::repeat((600, status)), true, &mut out);
+        assert_eq!(out.len(), 32 + 8 + 16);
+    }
+}

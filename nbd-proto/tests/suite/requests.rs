@@ -136,6 +136,12 @@ fn then_the_size_of_reads_and_writes() {
             assert_eq!(accepted(&session, &compact(F::NONE, cmd, 0, u32::MAX)).len, u64::from(u32::MAX));
         }
     }
+    let both = compact(F::REQ_ONE, Cmd::READ, 0, max + 1);
+    assert_eq!(
+        refused(&everything(Mode::Structured), &both).0,
+        E::EINVAL,
+        "but the flags come before the size"
+    );
     let session = everything(Mode::Extended);
     assert_eq!(refused(&session, &extended(F::NONE, Cmd::READ, 0, SIZE, &[])), (E::EOVERFLOW, 0));
     for cmd in [Cmd::TRIM, Cmd::WRITE_ZEROES, Cmd::CACHE, Cmd::BLOCK_STATUS] {

@@ -7,7 +7,7 @@ use nbd_proto::{Command, Mode, server};
 
 use crate::fuzzed::client::{config, lookup};
 use crate::fuzzed::pump::{Answers, pump, sessions};
-use crate::options::{contexts, info, message};
+use crate::raw::{contexts, info, message};
 
 /// Inputs with names, for one target.
 pub type Seeds = Vec<(String, Vec<u8>)>;

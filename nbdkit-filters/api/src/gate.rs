@@ -20,11 +20,14 @@ impl Gates {
     }
 
     /// Behind the gate that all share, if there is one.
-    pub(crate) fn once<T: Send + 'static>(&self, op: Op<'static, T>) -> Op<'static, T> {
-        let Some(lock) = self.all.clone() else { return op };
+    pub(crate) fn once<T: Send + 'static>(
+        &self,
+        op: impl FnOnce() -> Op<'static, T> + Send + 'static,
+    ) -> Op<'static, T> {
+        let Some(lock) = self.all.clone() else { return op() };
         Op::wait(async move {
             let _held = lock.lock().await;
-            op.await
+            op().await
         })
     }
 

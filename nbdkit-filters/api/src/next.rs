@@ -89,11 +89,13 @@ impl Below for Bottom {
     }
 
     fn list_exports(&self, req: OpenRequest) -> Op<'static, Option<Vec<Export>>> {
-        self.gates.once(self.plugin.clone().list_exports(req.to(self.name)))
+        let (plugin, req) = (self.plugin.clone(), req.to(self.name));
+        self.gates.once(move || plugin.list_exports(req))
     }
 
     fn default_export(&self, req: OpenRequest) -> Op<'static, Option<String>> {
-        self.gates.once(self.plugin.clone().default_export(req.to(self.name)))
+        let (plugin, req) = (self.plugin.clone(), req.to(self.name));
+        self.gates.once(move || plugin.default_export(req))
     }
 
     fn open(&self, req: OpenRequest) -> Opened {
@@ -121,11 +123,13 @@ impl Below for Floor {
     }
 
     fn list_exports(&self, req: OpenRequest) -> Op<'static, Option<Vec<Export>>> {
-        self.gates.once(self.filter.clone().list_exports(self.below.clone(), req.to(self.name)))
+        let (filter, below, req) = (self.filter.clone(), self.below.clone(), req.to(self.name));
+        self.gates.once(move || filter.list_exports(below, req))
     }
 
     fn default_export(&self, req: OpenRequest) -> Op<'static, Option<String>> {
-        self.gates.once(self.filter.clone().default_export(self.below.clone(), req.to(self.name)))
+        let (filter, below, req) = (self.filter.clone(), self.below.clone(), req.to(self.name));
+        self.gates.once(move || filter.default_export(below, req))
     }
 
     fn open(&self, req: OpenRequest) -> Opened {

@@ -148,7 +148,6 @@ fn aligned(extents: Extents, unit: u64, left: u64) -> Blocks {
                 continue;
             }
             out.push(mixed);
-            mixed.len = 0;
         }
         let rest = extent.len % unit;
         out.push(Extent { len: extent.len - rest, ..extent });

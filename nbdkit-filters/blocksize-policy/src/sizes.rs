@@ -97,8 +97,7 @@ pub(crate) fn sizes(params: &Params, block: Option<BlockSize>) -> Result<Option<
     };
     let sizes = BlockSize {
         minimum,
-        // Nobody chose it: then it gives way.
-        preferred: preferred.unwrap_or(known.preferred),
+        preferred: preferred.unwrap_or(known.preferred.max(minimum)),
         maximum: maximum.unwrap_or(default),
     };
     match sizes.check() {
@@ -135,7 +134,7 @@ mod tests {
         assert_eq!(told([0, 0, 0, 1 << 20], None), Ok(None));
         assert_eq!(told([0, 0, 0, 0], disk), Ok(disk));
         assert_eq!(told([0, 32768, 0, 0], None), Ok(Some([1, 32768, u32::MAX])));
-        assert_eq!(told([4096, 0, 0, 0], None), Ok(Some([4096, 4096, u32::MAX])));
+        assert_eq!(told([65536, 0, 0, 0], None), Ok(Some([65536, 65536, u32::MAX])));
         assert_eq!(told([512, 0, 0, 100_000], None), Ok(Some([512, 4096, 99840])));
         assert_eq!(told([4096, 0, 0, 100_000], disk), Ok(Some([4096, 8192, 1 << 20])));
         assert_eq!(told([1, 512, 1024, 0], disk), Ok(Some([1, 512, 1024])));
@@ -143,10 +142,10 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let error = told([65536, 0, 0, 0], None).unwrap_err();
+        let error = told([0, 0, 1024, 0], None).unwrap_err();
         assert_eq!(
             error,
-            "computed block size values are invalid: block sizes 65536, 4096, 4294967295 must not decrease"
+            "computed block size values are invalid: block sizes 1, 4096, 1024 must not decrease"
         );
         assert!(told([0, 0, 700, 0], Some([512, 512, 1024])).unwrap_err().contains("700"));
     }

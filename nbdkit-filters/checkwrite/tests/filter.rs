@@ -32,7 +32,7 @@ fn dense(offset: u64) -> u8 {
 #[derive(Clone)]
 struct Behind {
     content: fn(u64) -> u8,
-    extents: bool,
+    info: Info,
     /// How many bytes were read.
     read: Arc<AtomicU64>,
     /// Who was let in.
@@ -48,7 +48,7 @@ impl Plugin for Behind {
 
 impl SyncDisk for Behind {
     fn info(&self) -> Result<Info> {
-        Ok(Info::read_only(SIZE).with(|info| info.extents = self.extents))
+        Ok(self.info.clone())
     }
 
     fn pread(&self, buf: &mut [u8], offset: u64) -> Result<()> {
@@ -75,9 +75,10 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(content: fn(u64) -> u8, extents: bool) -> Chain {
+    fn new(content: fn(u64) -> u8, set: impl FnOnce(&mut Info)) -> Chain {
         let bench = Bench::default();
-        let behind = Behind { content, extents, read: Arc::default(), opened: Arc::default() };
+        let info = Info::read_only(SIZE).with(set);
+        let behind = Behind { content, info, read: Arc::default(), opened: Arc::default() };
         let plugin = Next::plugin("behind", Arc::new(behind.clone()));
         let next = bench.filter::<Checkwrite>("checkwrite", &[], plugin).unwrap();
         Chain { disk: bench.open(&next).unwrap(), next, bench, behind }
@@ -105,7 +106,7 @@ impl Chain {
 
 #[test]
 fn writes_must_be_what_is_there() {
-    let chain = Chain::new(byte, true);
+    let chain = Chain::new(byte, |info| info.extents = true);
     let there = |start: u64, len: u64| (start..start + len).map(byte).collect::<Vec<u8>>();
     for (start, len) in [(0, 1), (0, 10_000), (8000, 5000), (SIZE - 3, 3), (0, SIZE)] {
         chain.write(there(start, len), start).unwrap();
@@ -129,7 +130,7 @@ fn writes_must_be_what_is_there() {
 
 #[test]
 fn zeroes_must_be_there() {
-    let chain = Chain::new(byte, true);
+    let chain = Chain::new(byte, |info| info.extents = true);
     assert_eq!(chain.zero(HOLE, false), (0, 0), "holes are not read");
     assert_eq!(chain.zero(HOLE, true), (0, 0));
     assert_eq!(chain.zero(HOLE.start + 1..HOLE.start + 2, true), (0, 0));
@@ -142,7 +143,7 @@ fn zeroes_must_be_there() {
 
 #[test]
 fn zeroes_must_be_there_without_extents_too() {
-    let chain = Chain::new(byte, false);
+    let chain = Chain::new(byte, |_| ());
     assert_eq!(chain.zero(HOLE, false), (0, HOLE.end - HOLE.start));
     assert_eq!(chain.zero(HOLE, true), (EOPNOTSUPP, 0));
     assert_eq!(chain.zero(HOLE.start..ZEROES.end + 1, false).0, EIO);
@@ -150,7 +151,7 @@ fn zeroes_must_be_there_without_extents_too() {
 
 #[test]
 fn whatever_the_disk_behind_can_do() {
-    let chain = Chain::new(byte, false);
+    let chain = Chain::new(byte, |_| ());
     let info = chain.disk.info();
     assert!(info.write && info.flush && info.trim && info.fast_zero && info.multi_conn);
     assert_eq!([info.zero, info.fua], [Support::Native; 2]);
@@ -163,7 +164,9 @@ fn whatever_the_disk_behind_can_do() {
 
 #[test]
 fn keeps_the_promises_of_a_disk() {
-    let Chain { bench, next, .. } = Chain::new(dense, false);
+    // A single random byte may be what is there.
+    let sectors = BlockSize { minimum: 512, preferred: 4096, maximum: u32::MAX };
+    let Chain { bench, next, .. } = Chain::new(dense, |info| info.block = Some(sectors));
     let driver = bench.clone();
     Kit::disks(move |read_only, connection| {
         let mut req = bench.request(connection, "");

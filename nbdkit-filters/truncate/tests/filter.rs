@@ -191,7 +191,7 @@ fn what_is_not_there_is_a_hole() {
         let around = chain.extents(Span::new(REAL - 10, 110));
         assert_eq!(around, [Extent::data(10), Extent::hole(100)]);
         assert_eq!(chain.extents(Span::new(REAL, 99_999)), [Extent::hole(99_999)]);
-        assert_eq!(chain.extents(Span::new(0, 5))[0].hole, false);
+        assert!(!chain.extents(Span::new(0, 5))[0].hole);
 
         let smaller = Chain::open(ram, &[("truncate", "1000")]).unwrap();
         assert_eq!(smaller.disk.info().extents, holes);

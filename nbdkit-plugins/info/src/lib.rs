@@ -3,7 +3,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod base64;
 mod image;
 mod mode;
 
@@ -48,7 +47,7 @@ impl InfoPlugin {
     fn image(&self, export: &str, peer: Peer) -> Result<Image> {
         Ok(match self.params.mode {
             Mode::ExportName => Image::Fixed(export.into()),
-            Mode::Base64ExportName => Image::Fixed(base64::decode(export).ok_or_else(|| {
+            Mode::Base64ExportName => Image::Fixed(nbdkit_base64::decode(export.as_bytes()).ok_or_else(|| {
                 Error::invalid(format!("export name {export:?} should be base64, padded with ="))
             })?),
             Mode::Address => Image::Fixed(address(peer)?.into()),

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #![doc = include_str!("../README.md")]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-mod allocator;
-mod disk;
-mod image;
-mod locked;
-mod malloc;
-
-use allocator::Allocator;
-use disk::MemoryDisk;
-use image::Image;
 use nbdkit_plugin::*;
+use nbdkit_ram_image::{Allocator, CALLBACKS, Image, RamDisk, abilities};
 
 params! {
     struct Params {
@@ -19,7 +11,8 @@ params! {
         [magic] [required "you must specify size=<SIZE> on the command line"]
         "size" => size: Required<Size>,
         /// Where the bytes are kept: `sparse` takes memory for what is written, in pages of 32 KiB; `malloc` takes all
-        /// of it at the start, and with `malloc,mlock=true` keeps it from being swapped out.
+        /// of it at the start, and with `malloc,mlock=true` keeps it from being swapped out; `zstd` takes memory for
+        /// what is written, and compresses it.
         "allocator" => allocator: Allocator = Allocator::Sparse,
     }
 }
@@ -32,22 +25,7 @@ struct Memory {
 }
 
 /// The plugin, for the server's registry.
-pub static PLUGIN: PluginEntry = PluginEntry::new::<Memory>("memory", "a disk in RAM").callbacks(&[
-    "dump_plugin",
-    "config",
-    "config_help",
-    "get_ready",
-    "can_fast_zero",
-    "can_fua",
-    "can_multi_conn",
-    "can_cache",
-    "block_size",
-    "pwrite",
-    "flush",
-    "trim",
-    "zero",
-    "extents",
-]);
+pub static PLUGIN: PluginEntry = PluginEntry::new::<Memory>("memory", "a disk in RAM").callbacks(CALLBACKS);
 
 impl Plugin for Memory {
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
@@ -60,18 +38,29 @@ impl Plugin for Memory {
     }
 
     fn after_fork<'a>(&'a mut self, _: &'a Server) -> Op<'a, ()> {
-        // A child process has the memory of its parent, but not the parent's locks on it.
         Op::now(|| self.image.lock_in_ram())
     }
 
     fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
-        req.ready(MemoryDisk::new(self.image.clone(), self.params.size.0, &req))
+        req.ready(RamDisk::new(self.image.clone(), self.params.size.0, &req))
     }
 
     fn dump(&self) -> Vec<(&'static str, String)> {
-        vec![("mlock", "yes".to_owned()), ("zstd", "no".to_owned())]
+        abilities()
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn what_is_wrong_on_the_command_line_is_named() {
+        let missing = Memory::default().config_complete().unwrap_err();
+        assert_eq!(missing.to_string(), "you must specify size=<SIZE> on the command line");
+        let mut plugin = Memory::default();
+        let unknown = plugin.config("allocator", OsStr::new("tape")).unwrap_err().to_string();
+        assert!(unknown.starts_with("allocator: unknown allocator \"tape\", should be sparse"), "{unknown}");
+    }
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The disk in RAM keeps what every disk promises, with both allocators and at sizes that end within a page.
+//! The disk in RAM keeps what every disk promises, with every allocator and at sizes that end within a page.
 
 use nbdkit_memory_plugin::PLUGIN;
 use nbdkit_plugin::conformance::{Content, Kit};
@@ -25,6 +25,14 @@ fn malloc_locked_in_ram() {
     let report = kit(1_000_001).param("allocator", "malloc,mlock=true").operations(200).check();
     // Where so much may not be locked, that is said, and how to allow it.
     assert!(report.as_ref().map_or_else(|report| report.contains("`ulimit -l`"), |()| true), "{report:?}");
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn zstd() {
+    for size in SIZES.into_iter().chain([i64::MAX as u64]) {
+        kit(size).param("allocator", "zstd").granule(32768).operations(300).run();
+    }
 }
 
 #[test]

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The plugin keeps what every disk promises, and holds what it says.
+//! Disks made by scripts keep what every disk promises.
 
-use nbdkit_plugin::conformance::{Content, Kit};
+use nbdkit_plugin::conformance::{Content, Kit, Writes};
 use nbdkit_sh_plugin::PLUGIN;
 
-#[test]
-fn keeps_its_promises() {
-    Kit::new(PLUGIN).magic("100k").size(100 << 10).content(Content::Rule(|_| 0xff)).run();
+fn kit(script: &str) -> Kit {
+    let path = format!("{}/tests/scripts/{script}", env!("CARGO_MANIFEST_DIR"));
+    Kit::new(PLUGIN).param("script", &path).any_key().operations(60)
 }
 
 #[test]
-fn an_empty_disk_is_a_disk() {
-    Kit::new(PLUGIN).size(0).run();
+fn a_disk_in_ram() {
+    kit("ram.sh").param("size", "40000").size(40000).content(Content::Zeroes).granule(4096).run();
+}
+
+#[test]
+fn a_disk_that_can_only_be_read_and_written() {
+    kit("plain.sh").size(20000).content(Content::Zeroes).run();
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    kit("full.sh").size(1 << 20).content(Content::Rule(|_| b'x')).writes(Writes::Fail(28)).run();
 }

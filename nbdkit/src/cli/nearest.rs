@@ -10,20 +10,23 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     candidates.into_iter().filter(near).min_by_key(|candidate| distance(word, candidate))
 }
 
-/// How many letters must be inserted, deleted or replaced to turn `a` into `b`, where case does not count.
+/// How many letters must be inserted, deleted, replaced, or swapped with their neighbour to turn `a` into `b`, where case
+/// does not count.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.to_lowercase().chars().enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = std::mem::replace(&mut row[0], left);
-        for (above, other) in row[1..].iter_mut().zip(&b) {
-            left = (diagonal + usize::from(letter != *other)).min(left + 1).min(*above + 1);
-            diagonal = std::mem::replace(above, left);
+    let [a, b] = [a, b].map(|text| text.to_lowercase().chars().collect::<Vec<_>>());
+    // Every row and every column is one longer than its word, so that the indices below are within.
+    let mut rows: Vec<Vec<usize>> = (0..=a.len()).map(|i| (i..=i + b.len()).collect()).collect();
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = least;
         }
     }
-    // The row has one entry more than `b` has letters.
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -39,6 +42,8 @@ mod tests {
             ("kitten", "sitting", 3),
             ("S3", "s3", 0),
             ("é", "e", 1),
+            ("siez", "size", 1),
+            ("cwo", "cow", 1),
         ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
@@ -49,7 +54,7 @@ mod tests {
         let words = ["memory", "null", "file", "split", "S3", "partition"];
         for (word, guess) in [
             ("memroy", Some("memory")),
-            ("flie", None),
+            ("flie", Some("file")),
             ("fil", Some("file")),
             ("files", Some("file")),
             ("partitoin", Some("partition")),

@@ -50,8 +50,8 @@ pub enum Filled {
     Some,
     /// Nothing yet.
     Nothing,
-    /// The client has closed its side; `true`: in the middle of a message.
-    End(bool),
+    /// The client has closed its side.
+    End,
 }
 
 impl Inbox {
@@ -145,6 +145,10 @@ impl Inbox {
     /// Reads once. What is still missing of a payload goes where it belongs, what follows goes into the buffer, in one
     /// system call.
     pub fn fill(&mut self, wire: &Wire) -> io::Result<Filled> {
+        // Requests have been left for later: those behind them can wait in the socket.
+        if self.end - self.start > CAPACITY / 2 {
+            return Ok(Filled::Some);
+        }
         self.compact();
         self.buffer();
         let Some(buf) = &mut self.buf else { return Ok(Filled::Nothing) };
@@ -168,13 +172,13 @@ impl Inbox {
         };
         Ok(match read {
             None => Filled::Nothing,
-            Some(0) => Filled::End(self.in_message()),
+            Some(0) => Filled::End,
             Some(_) => Filled::Some,
         })
     }
 
-    /// Makes room behind the bytes that wait. They are less than one request head, because [`next`](Inbox::next) has
-    /// taken everything else.
+    /// Makes room behind the bytes that wait. They are mostly less than one request head, because
+    /// [`next`](Inbox::next) has taken everything else.
     fn compact(&mut self) {
         if self.start > 0
             && let Some(buf) = &mut self.buf
@@ -184,7 +188,8 @@ impl Inbox {
         }
     }
 
-    fn in_message(&self) -> bool {
+    /// Whether a part of a message has arrived; to be asked when [`next`](Inbox::next) has nothing complete.
+    pub fn in_message(&self) -> bool {
         self.start < self.end || !matches!(self.partial, Partial::None)
     }
 

@@ -7,6 +7,7 @@ mod negotiate;
 mod outbox;
 mod reply;
 mod spin;
+mod state;
 mod transmit;
 
 pub use spin::Spinners;

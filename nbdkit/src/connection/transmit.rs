@@ -3,31 +3,28 @@
 //! here; `inbox`, `flight`, `reply` and `outbox` are its stations.
 
 use super::{
-    flight::{Answer, Flight, cost},
-    inbox::{Filled, Inbox, Next},
+    flight::{Answer, cost},
+    inbox::{Filled, Next},
     outbox::Outbox,
     reply::Replies,
     spin::{Patience, Spinners, spin},
+    state::{Intake, State},
 };
 use crate::wire::Wire;
-use async_io::Timer;
 use futures_lite::future::yield_now;
-use nbd_proto::{Request, server::Session};
-use nbdkit_plugin::{Buf, Connection, Disk, EINVAL, Error, Result};
+use nbd_proto::server::Session;
+use nbdkit_plugin::{Connection, Disk, EINVAL, Error, Result};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::Duration,
 };
 
 /// Replies are collected up to this many bytes, then sent together.
-const BATCH: u64 = 256 << 10;
+pub const BATCH: u64 = 256 << 10;
 /// Payload that a connection may hold at once beyond its largest request. A client that never reads its replies gets no
 /// further than this.
 const HOLD: u64 = 32 << 20;
-/// How long a client that does not read may keep a server from ending.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// One connection in transmission.
 pub struct Transmission<'c> {
@@ -53,67 +50,29 @@ pub enum Goodbye {
     Abrupt,
 }
 
-/// Whether more requests are taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Intake {
-    Open,
-    /// What has arrived is still looked at; nothing more is read.
-    Ended,
-    /// Nothing more is even looked at.
-    Closed,
-}
-
-struct State<'c> {
-    inbox: Inbox,
-    outbox: Outbox,
-    flight: Flight<'c>,
-    intake: Intake,
-    polite: bool,
-    /// The server is about to end, or the client is sent away.
-    stopping: bool,
-    /// The client cannot be told anything any more.
-    broken: bool,
-    /// A request that waits until others have let go of their payloads.
-    held: Option<(Request, Buf)>,
-    failure: Option<Error>,
-}
-
 impl<'c> Transmission<'c> {
     /// Serves the client until it leaves or is sent away. Whatever was begun is finished. `early` has been received
     /// already.
     pub async fn run(&self, early: &[u8]) -> Result<Goodbye> {
-        let mut state = State {
-            inbox: Inbox::new(self.connection.pool().clone(), early),
-            outbox: Outbox::default(),
-            flight: Flight::new(self.disk, self.connection.pool()),
-            intake: Intake::Open,
-            polite: false,
-            stopping: false,
-            broken: false,
-            held: None,
-            failure: None,
-        };
+        let mut state = State::new(self, early);
         let log = self.connection.log().named("nbdkit");
         let replies = Replies { session: self.session, log: &log };
         let mut gone = pin!(self.connection.gone());
-        let mut linger = Timer::never();
         let mut patience = Patience::default();
         let mut batches = 0u32;
         loop {
             self.begin(&mut state, &replies);
             let sent = self.send(&mut state);
-            if sent > 0 && state.stopping {
-                linger.set_after(LINGER);
-            }
             let filled = self.receive(&mut state);
             if state.over() {
                 break;
             }
             if sent > 0 || filled {
                 batches += 1;
-                // Others on this thread have clients too.
                 if batches.is_multiple_of(4) {
+                    // Others on this thread have clients too.
                     yield_now().await;
+                    self.look_up(&mut state, &replies).await;
                 }
                 continue;
             }
@@ -125,15 +84,12 @@ impl<'c> Transmission<'c> {
                 }
                 state.inbox.rest();
             }
-            match poll_fn(|cx| self.poll(&mut state, gone.as_mut(), &mut linger, cx)).await {
+            match poll_fn(|cx| self.poll(&mut state, gone.as_mut(), cx)).await {
                 Wake::Ready => {}
                 Wake::Landed(answer) => replies.answer(answer, &mut state.outbox),
-                Wake::Stop => {
-                    state.stopping = true;
-                    state.end_intake(Intake::Ended);
-                    linger.set_after(LINGER);
-                }
-                Wake::GiveUp => state.broken = true,
+                Wake::Stop => state.stop(),
+                Wake::Late => state.late(),
+                Wake::Beat => state.beat(),
             }
         }
         match (state.failure, state.polite) {
@@ -163,9 +119,7 @@ impl<'c> Transmission<'c> {
                         state.failure = Some(Error::new(EINVAL, fatal.to_string()));
                         return state.end_intake(Intake::Closed);
                     }
-                    Next::Nothing if state.intake == Intake::Ended => {
-                        return state.end_intake(Intake::Closed);
-                    }
+                    Next::Nothing if state.intake == Intake::Ended => return state.all_seen(),
                     Next::Nothing => return,
                 },
             };
@@ -190,7 +144,12 @@ impl<'c> Transmission<'c> {
             state.outbox = Outbox::default();
         }
         match state.outbox.send(self.wire) {
-            Ok(sent) => sent,
+            Ok(sent) => {
+                if sent > 0 && state.stopping {
+                    state.be_patient();
+                }
+                sent
+            }
             Err(error) => {
                 state.fail(error, "write to client");
                 0
@@ -200,19 +159,18 @@ impl<'c> Transmission<'c> {
 
     /// Reads what is there, if there is room for it; whether there was something to be looked at.
     fn receive(&self, state: &mut State<'_>) -> bool {
-        if !state.wants_input(self.threads) {
+        if !state.wants_input() {
             return false;
         }
         match state.inbox.fill(self.wire) {
-            Ok(Filled::Some) => true,
+            Ok(Filled::Some) => {
+                state.heard();
+                true
+            }
             Ok(Filled::Nothing) => false,
-            Ok(Filled::End(in_message)) => {
-                if in_message && state.failure.is_none() && !state.stopping {
-                    state.failure =
-                        Some(Error::new(EINVAL, "client closed the connection in the middle of a request"));
-                }
-                state.end_intake(Intake::Closed);
-                false
+            Ok(Filled::End) => {
+                state.end_intake(Intake::Ended);
+                true
             }
             Err(error) => {
                 state.fail(error, "read from client");
@@ -221,13 +179,27 @@ impl<'c> Transmission<'c> {
         }
     }
 
+    /// What a client that is never quiet must not put off: operations in flight, which may hold a gate that others
+    /// wait for, and the end.
+    async fn look_up(&self, state: &mut State<'_>, replies: &Replies<'_>) {
+        if !state.stopping && self.connection.is_gone() {
+            state.stop();
+        }
+        poll_fn(|cx| {
+            while let Poll::Ready(answer) = state.flight.poll_landed(cx) {
+                replies.answer(answer, &mut state.outbox);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     /// Waits for all that can happen. Never for the socket alone: an operation of this connection that is not polled
     /// may hold the gate that another connection waits for.
     fn poll(
         &self,
         state: &mut State<'_>,
         gone: Pin<&mut impl Future<Output = ()>>,
-        linger: &mut Timer,
         cx: &mut Context<'_>,
     ) -> Poll<Wake> {
         if let Poll::Ready(answer) = state.flight.poll_landed(cx) {
@@ -236,16 +208,16 @@ impl<'c> Transmission<'c> {
         if !state.outbox.is_empty() && self.wire.poll_writable(cx).is_ready() {
             return Poll::Ready(Wake::Ready);
         }
-        if state.wants_input(self.threads) && self.wire.poll_readable(cx).is_ready() {
+        if state.wants_input() && self.wire.poll_readable(cx).is_ready() {
             return Poll::Ready(Wake::Ready);
         }
         if !state.stopping && gone.poll(cx).is_ready() {
             return Poll::Ready(Wake::Stop);
         }
-        if state.stopping && Pin::new(linger).poll(cx).is_ready() && !state.outbox.is_empty() {
-            return Poll::Ready(Wake::GiveUp);
+        if state.poll_late(cx).is_ready() {
+            return Poll::Ready(Wake::Late);
         }
-        Poll::Pending
+        state.poll_beat(cx).map(|()| Wake::Beat)
     }
 }
 
@@ -256,41 +228,8 @@ enum Wake {
     Landed(Answer),
     /// The server is about to end, or the client is sent away.
     Stop,
-    /// The client has not read for too long.
-    GiveUp,
-}
-
-impl State<'_> {
-    /// Reads on only when what was read can be begun: the socket's buffer, not ours, is where requests wait.
-    fn wants_input(&self, threads: usize) -> bool {
-        self.intake == Intake::Open
-            && self.held.is_none()
-            && self.flight.len() < threads
-            && self.outbox.bytes() < BATCH
-    }
-
-    fn end_intake(&mut self, intake: Intake) {
-        if self.intake != Intake::Closed {
-            self.intake = intake;
-        }
-    }
-
-    fn over(&self) -> bool {
-        self.intake == Intake::Closed
-            && self.flight.is_empty()
-            && self.outbox.is_empty()
-            && self.held.is_none()
-    }
-
-    /// The client is out of reach. Somebody who just hangs up is not worth a line.
-    fn fail(&mut self, error: std::io::Error, what: &'static str) {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-        if !matches!(error.kind(), BrokenPipe | ConnectionReset) && self.failure.is_none() {
-            self.failure = Some(Error::io(error, what));
-        }
-        self.broken = true;
-        self.held = None;
-        self.outbox = Outbox::default();
-        self.end_intake(Intake::Closed);
-    }
+    /// The client has not read for too long, if there was anything to be read.
+    Late,
+    /// Time to look up from waiting.
+    Beat,
 }

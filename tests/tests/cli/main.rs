@@ -10,6 +10,7 @@ mod logging;
 mod mistakes;
 mod negotiation;
 mod parameters;
+mod said;
 mod service;
 mod signals;
 mod single;

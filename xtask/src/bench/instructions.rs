@@ -5,26 +5,26 @@
 //! second spends more is theirs alone, without starting and ending.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
 use nbd_proto::Command::Read;
-use nbd_proto::Request;
-use nbd_proto::client::{Decoded, Reply};
 
 use super::connection::Connection;
 use super::contender::Contender;
-use super::content::BLOCK;
 use super::export::Export;
+use super::load::{Job, Until, drive};
 use super::results::Instructions;
 use super::server::{Server, Transport};
 use super::walk::{Order, Walk};
 use crate::process::{Context, Result, line};
 
 /// Requests of the shorter run.
-const REQUESTS: u64 = 10_000;
+const REQUESTS: u64 = 16_000;
+/// Sent together, and all answered before the next: so the server always sees the same.
+const BATCH: u64 = 16;
+const JOB: Job =
+    Job { command: Read, order: Order::Random, size: 4096, depth: BATCH as usize, connections: 1 };
 /// Filters that do something cheap to every request. Those a program has not are left out.
 const FILTERS: [(&str, &[&str]); 6] = [
     ("offset", &["offset=0"]),
@@ -67,63 +67,32 @@ fn total(contender: &Contender, export: &Export, requests: u64, folder: &Path) -
     let address = Transport::Unix.address(folder, 0)?;
     let out = folder.join("callgrind.out");
     let serve = contender.serve(export, &address);
-    let mut valgrind = Command::new("valgrind");
+    // On one core nobody spins: looking for work in vain would be counted too, more of it the busier the machine is.
+    let mut valgrind = Command::new("taskset");
+    valgrind.args(["--cpu-list", &first_core()?, "valgrind"]);
     valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
     valgrind.arg(serve.get_program()).args(serve.get_args());
     let shown = line(&valgrind);
     let mut server = Server::spawn(valgrind, address, &folder.join("callgrind.log"))?;
     let content = export.fill(&server.address)?;
-    stream(Connection::open(&server.address)?, content.size(), requests)?;
+    let mut connection = Connection::open(&server.address)?;
+    let mut walk = Walk::new(JOB.order, export.size, JOB.size as u64, (0, 1), 0);
+    for _ in 0..requests / BATCH {
+        drive(&mut connection, &content, JOB, Until::Requests(BATCH), walk.by_ref())?;
+    }
+    drop(connection);
     server.stop();
     let said = fs::read_to_string(&out).context(out.display())?;
     parse(&said).ok_or_else(|| format!("{shown}: no totals in {}", out.display()).into())
 }
 
-/// Sends all requests as fast as they go and drops the replies. The server always has the next request at hand: it never
-/// looks for work in vain, which would be counted too.
-fn stream(mut connection: Connection, size: u64, requests: u64) -> Result {
-    let walk = Walk::new(Order::Random, size, BLOCK as u64, (0, 1), 0);
-    let request = |(cookie, offset)| Request::new(cookie, Read, offset, BLOCK as u64);
-    let all: Vec<Request> = (0..requests).zip(walk).map(request).collect();
-    let mut heads = Vec::new();
-    for request in &all {
-        heads.extend_from_slice(&connection.session.encode(request).map_err(|e| e.to_string())?);
-    }
-    let mut out = connection.stream.try_clone().context("a socket")?;
-    thread::scope(|scope| {
-        let writer = scope.spawn(move || out.write_all(&heads));
-        drain(&mut connection, &all)?;
-        writer.join().unwrap_or_else(|_| Err(ErrorKind::Other.into())).context("sending requests")
-    })
-}
-
-fn drain(connection: &mut Connection, all: &[Request]) -> Result {
-    let Connection { stream, session, inbox } = connection;
-    let (mut answered, mut data) = (0, 0);
-    while answered < all.len() || data > 0 {
-        if inbox.fill(stream).context("waiting for replies")? == 0 {
-            return Err("server closed the connection with requests in flight".into());
-        }
-        loop {
-            let here = inbox.bytes().len().min(data);
-            inbox.consume(here);
-            data -= here;
-            match session.decode(inbox.bytes(), |cookie| all.get(cookie as usize).copied()) {
-                _ if data > 0 => break,
-                Decoded::NeedInput(_) => break,
-                Decoded::Fatal(why) => return Err(why.to_string().into()),
-                Decoded::Reply { reply: Reply::Error { code, .. }, .. } => {
-                    return Err(code.to_string().into());
-                }
-                Decoded::Reply { reply, last, consumed, .. } => {
-                    data = if let Reply::Data { len, .. } = reply { len as usize } else { 0 };
-                    inbox.consume(consumed);
-                    answered += usize::from(last);
-                }
-            }
-        }
-    }
-    Ok(())
+/// The first core this process may run on.
+fn first_core() -> Result<String> {
+    let path = "/proc/self/status";
+    let status = fs::read_to_string(path).context(path)?;
+    let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let first = cores.and_then(|cores| cores.trim().split(['-', ',']).next());
+    first.map(str::to_owned).ok_or_else(|| format!("{path}: no Cpus_allowed_list").into())
 }
 
 fn parse(said: &str) -> Option<u64> {

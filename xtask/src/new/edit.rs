@@ -27,7 +27,7 @@ fn workspace(text: &str, component: &Component, _: &str) -> Result<String, Strin
 
 /// The optional dependency, the feature, and the group of all features.
 fn program(text: &str, component: &Component, _: &str) -> Result<String, String> {
-    let (name, package) = (&component.name, component.package());
+    let (name, package) = (component.feature(), component.package());
     if text.lines().any(|line| line.starts_with(&format!("{name} = "))) {
         return Err(format!("the feature {name} is there already"));
     }

@@ -95,11 +95,11 @@ fn explains(manual: &str, key: &str) -> bool {
 }
 
 fn feature_of(manifest: &Table, full: &BTreeSet<String>, component: &Component, found: &mut Vec<String>) {
-    let (name, dependency) = (&component.name, format!("dep:{}", component.package()));
-    if !enables(manifest, name).any(|enabled| enabled == dependency) {
+    let (name, dependency) = (component.feature(), format!("dep:{}", component.package()));
+    if !enables(manifest, &name).any(|enabled| enabled == dependency) {
         found.push(format!("{MANIFEST}: [features] lacks {name} = [\"{dependency}\"]"));
     }
-    if !full.contains(name) {
+    if !full.contains(&name) {
         found.push(format!("{MANIFEST}: the feature full lacks \"{name}\""));
     }
 }

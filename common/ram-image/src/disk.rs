@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! [`MemoryDisk`]: one client's view of the image. It answers at once, except when very much is to be zeroed.
+//! [`RamDisk`]: one client's view of the image. It answers at once, except when very much is to be zeroed
+//! or the image is compressed.
 
-use crate::image::Image;
+use crate::Image;
 use nbdkit_plugin::*;
 
-pub(crate) struct MemoryDisk {
+/// One client's view of an [`Image`]: read, write, trim, zero, flush, FUA, cache, extents.
+pub struct RamDisk {
     image: Arc<Image>,
     info: Info,
     pool: Pool,
@@ -13,8 +15,9 @@ pub(crate) struct MemoryDisk {
 /// Zeroing more than this takes longer than a hop to another thread, and other clients should not wait for it.
 const HOP: u64 = 16 << 20;
 
-impl MemoryDisk {
-    pub(crate) fn new(image: Arc<Image>, size: u64, req: &OpenRequest) -> MemoryDisk {
+impl RamDisk {
+    /// `size` in bytes, the same for all clients of the image.
+    pub fn new(image: Arc<Image>, size: u64, req: &OpenRequest) -> RamDisk {
         let mut info = Info::writable(size);
         (info.flush, info.trim, info.fast_zero, info.multi_conn) = (true, true, true, true);
         (info.zero, info.fua, info.cache) = (Support::Native, Support::Native, Support::Native);
@@ -23,7 +26,7 @@ impl MemoryDisk {
         if req.read_only {
             info.without_writing();
         }
-        MemoryDisk { image, info, pool: req.pool() }
+        RamDisk { image, info, pool: req.pool() }
     }
 
     fn change<'a>(&'a self, change: impl FnOnce() -> Op<'a, ()>) -> Op<'a, ()> {
@@ -34,17 +37,28 @@ impl MemoryDisk {
     }
 }
 
-impl Disk for MemoryDisk {
+impl Disk for RamDisk {
     fn info(&self) -> &Info {
         &self.info
     }
 
     fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
-        Op::ok(self.image.read(Span::new(offset, len.into()), &self.pool))
+        let span = Span::new(offset, len.into());
+        if self.image.is_slow(len as usize, false) {
+            let (image, pool) = (self.image.clone(), self.pool.clone());
+            return Op::blocking(move || image.read(span, &pool));
+        }
+        self.image.read(span, &self.pool).into()
     }
 
     fn pwrite(&self, data: Buf, offset: u64, _: Flags) -> Op<'_, ()> {
-        self.change(|| self.image.write(&data, offset).into())
+        self.change(|| {
+            if self.image.is_slow(data.len(), true) {
+                let image = self.image.clone();
+                return Op::blocking(move || image.write(&data, offset));
+            }
+            self.image.write(&data, offset).into()
+        })
     }
 
     /// There is no storage more permanent than this.
@@ -58,15 +72,11 @@ impl Disk for MemoryDisk {
 
     fn zero(&self, span: Span, _: Flags) -> Op<'_, ()> {
         self.change(|| {
-            if span.len > HOP {
+            if span.len > HOP || self.image.is_slow(0, true) {
                 let image = self.image.clone();
-                return Op::blocking(move || {
-                    image.zero(span);
-                    Ok(())
-                });
+                return Op::blocking(move || image.zero(span));
             }
-            self.image.zero(span);
-            Op::ok(())
+            self.image.zero(span).into()
         })
     }
 

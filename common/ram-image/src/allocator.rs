@@ -5,20 +5,31 @@ use nbdkit_plugin::{Value, values::text};
 use std::ffi::OsStr;
 
 /// Where the bytes of the disk are kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Allocator {
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum Allocator {
     /// In pages that are taken when they are first written.
+    #[default]
     Sparse,
     /// In memory that is there from the start.
     Malloc {
         /// It is never swapped out.
         mlock: bool,
     },
+    /// In pages that are taken when they are first written, and compressed.
+    #[cfg(feature = "zstd")]
+    Zstd,
 }
 
+#[cfg(feature = "zstd")]
+const CHOICES: &str = "should be sparse, malloc[,mlock=BOOL] or zstd";
+#[cfg(not(feature = "zstd"))]
 const CHOICES: &str = "should be sparse or malloc[,mlock=BOOL]";
 
 impl Value for Allocator {
+    #[cfg(feature = "zstd")]
+    const KIND: &'static str = "sparse|malloc[,mlock=BOOL]|zstd";
+    #[cfg(not(feature = "zstd"))]
     const KIND: &'static str = "sparse|malloc[,mlock=BOOL]";
 
     fn parse(value: &OsStr) -> Result<Self, String> {
@@ -31,8 +42,11 @@ impl Value for Allocator {
                 Some(mlock) => Ok(Allocator::Malloc { mlock: bool::parse(OsStr::new(mlock))? }),
                 None => Err(format!("unknown option \"{options}\" of malloc, {CHOICES}")),
             },
-            ("sparse", Some(options)) => Err(format!("sparse has no option \"{options}\", {CHOICES}")),
+            #[cfg(feature = "zstd")]
+            ("zstd", None) => Ok(Allocator::Zstd),
+            #[cfg(not(feature = "zstd"))]
             ("zstd", _) => Err(format!("allocator \"zstd\" is not part of this build, {CHOICES}")),
+            ("sparse" | "zstd", Some(options)) => Err(format!("{name} has no option \"{options}\", {CHOICES}")),
             _ => Err(format!("unknown allocator \"{name}\", {CHOICES}")),
         }
     }
@@ -42,6 +56,8 @@ impl Value for Allocator {
             Allocator::Sparse => "sparse",
             Allocator::Malloc { mlock: false } => "malloc",
             Allocator::Malloc { mlock: true } => "malloc,mlock=true",
+            #[cfg(feature = "zstd")]
+            Allocator::Zstd => "zstd",
         };
         name.to_owned()
     }
