@@ -11,10 +11,14 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod build;
 mod ci;
+mod completions;
 mod component;
+mod dist;
+mod manual;
 mod new;
 mod packages;
 mod process;
+mod program;
 mod tally;
 mod test;
 mod tidy;
@@ -34,6 +38,12 @@ enum Task {
     Test(test::Options),
     /// Measures ours beside nbdkit and qemu-nbd; writes BENCHMARKS.md
     Bench(bench::Options),
+    /// Writes the manual pages
+    Man(manual::Options),
+    /// Writes the completions for bash, zsh and fish
+    Completions(completions::Options),
+    /// Lays the program out for a packager
+    Dist(dist::Options),
     /// Checks that all plugins and filters look alike, and the rules of the house
     Tidy,
     /// Starts a plugin or filter: its crate, its feature, its line in the registry
@@ -47,6 +57,9 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Man(options) => manual::run(&options),
+        Task::Completions(options) => completions::run(&options),
+        Task::Dist(options) => dist::run(&options),
         Task::Tidy => tidy::run(),
         Task::New(options) => new::run(&options),
         Task::Ci(options) => ci::run(&options),

@@ -45,8 +45,10 @@ impl Value for Allocator {
             #[cfg(feature = "zstd")]
             ("zstd", None) => Ok(Allocator::Zstd),
             #[cfg(not(feature = "zstd"))]
-            ("zstd", _) => Err(format!("allocator \"zstd\" is not part of this build, {CHOICES}")),
-            ("sparse" | "zstd", Some(options)) => Err(format!("{name} has no option \"{options}\", {CHOICES}")),
+            ("zstd", None) => Err(format!("allocator \"zstd\" is not part of this build, {CHOICES}")),
+            ("sparse" | "zstd", Some(options)) => {
+                Err(format!("{name} has no option \"{options}\", {CHOICES}"))
+            }
             _ => Err(format!("unknown allocator \"{name}\", {CHOICES}")),
         }
     }

@@ -2,7 +2,7 @@
 //! [`RamDisk`]: one client's view of the image. It answers at once, except when very much is to be zeroed
 //! or the image is compressed.
 
-use crate::Image;
+use crate::{Image, PAGE_SIZE};
 use nbdkit_plugin::*;
 
 /// One client's view of an [`Image`]: read, write, trim, zero, flush, FUA, cache, extents.
@@ -22,7 +22,7 @@ impl RamDisk {
         (info.flush, info.trim, info.fast_zero, info.multi_conn) = (true, true, true, true);
         (info.zero, info.fua, info.cache) = (Support::Native, Support::Native, Support::Native);
         info.extents = image.has_holes();
-        info.block = Some(BlockSize { minimum: 1, preferred: 32768, maximum: u32::MAX });
+        info.block = Some(BlockSize { minimum: 1, preferred: PAGE_SIZE as u32, maximum: u32::MAX });
         if req.read_only {
             info.without_writing();
         }
@@ -44,7 +44,7 @@ impl Disk for RamDisk {
 
     fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
         let span = Span::new(offset, len.into());
-        if self.image.is_slow(len as usize, false) {
+        if self.image.is_packed() && len as usize > PAGE_SIZE {
             let (image, pool) = (self.image.clone(), self.pool.clone());
             return Op::blocking(move || image.read(span, &pool));
         }
@@ -53,7 +53,7 @@ impl Disk for RamDisk {
 
     fn pwrite(&self, data: Buf, offset: u64, _: Flags) -> Op<'_, ()> {
         self.change(|| {
-            if self.image.is_slow(data.len(), true) {
+            if self.image.is_packed() {
                 let image = self.image.clone();
                 return Op::blocking(move || image.write(&data, offset));
             }
@@ -72,7 +72,7 @@ impl Disk for RamDisk {
 
     fn zero(&self, span: Span, _: Flags) -> Op<'_, ()> {
         self.change(|| {
-            if span.len > HOP || self.image.is_slow(0, true) {
+            if span.len > HOP || self.image.is_packed() {
                 let image = self.image.clone();
                 return Op::blocking(move || image.zero(span));
             }

@@ -85,7 +85,11 @@ impl Packed {
         let (first, last) = numbers(span).into_inner();
         let from = first.max(next);
         // A range that ends before it starts would panic.
-        if from > last { None } else { shared(&self.pages).range(from..=last).next().map(|(number, _)| *number) }
+        if from > last {
+            None
+        } else {
+            shared(&self.pages).range(from..=last).next().map(|(number, _)| *number)
+        }
     }
 
     fn look_up(&self, number: u64) -> Option<Page> {

@@ -24,8 +24,11 @@ fn allocators_are_read_as_they_are_shown() {
 
 #[test]
 fn what_is_no_allocator_is_named() {
-    let choices =
-        if cfg!(feature = "zstd") { "sparse, malloc[,mlock=BOOL] or zstd" } else { "sparse or malloc[,mlock=BOOL]" };
+    let choices = if cfg!(feature = "zstd") {
+        "sparse, malloc[,mlock=BOOL] or zstd"
+    } else {
+        "sparse or malloc[,mlock=BOOL]"
+    };
     for (value, why) in [
         ("tape", "unknown allocator \"tape\""),
         ("malloc,fast=1", "unknown option \"fast=1\" of malloc"),

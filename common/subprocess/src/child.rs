@@ -58,7 +58,7 @@ impl Child {
             match process::waitpid(self.pid, WaitOptions::empty()) {
                 Ok(Some((_, status))) => {
                     self.pid = None;
-                    return Ok(ExitStatus::from_raw(status.as_raw() as i32));
+                    return Ok(ExitStatus::from_raw(status.as_raw()));
                 }
                 Ok(None) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What goes in and comes out, and what a program finds when it starts.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests, helpers included
+
 use nbdkit_subprocess::{Finished, Invocation, Limits};
 use nix::sys::signal::{SigSet, Signal};
 use std::{
@@ -20,7 +22,7 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn megabytes_go_in_and_come_out_on_both_sides() {
-    let input: Vec<u8> = (0..5_000_001u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let input: Vec<u8> = (0..5_000_001u32).map(|n| ((n * 7) >> 3) as u8).collect();
     // `tee` writes to one side while the other is full, unless somebody empties both.
     let finished = sh("tee /dev/stderr", &input, PLENTY);
     assert!(finished.status.success() && !finished.surplus);

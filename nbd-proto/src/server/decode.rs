@@ -45,6 +45,10 @@ pub struct Refusal {
     pub tag: Tag,
     /// The command, which need not be known.
     pub command: Cmd,
+    /// Its flags, as they came.
+    pub flags: CommandFlags,
+    /// Its length in bytes, as it came.
+    pub len: u64,
     /// The error to send with [`Session::error`].
     pub error: ErrorCode,
     /// What is wrong, for the log and as the text of that error.
@@ -57,8 +61,13 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fatal {
-    /// A request did not begin with its magic number but with this.
-    BadMagic(u32),
+    /// A request did not begin with its magic number.
+    BadMagic {
+        /// What it began with.
+        found: u32,
+        /// What would have been right.
+        expected: u32,
+    },
     /// A refused request has more payload than anybody wants to discard.
     PayloadTooLong {
         /// The command.
@@ -71,8 +80,8 @@ pub enum Fatal {
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadMagic(magic) => {
-                write!(f, "request begins with {magic:#010x} where a request magic number belongs")
+            Self::BadMagic { found, expected } => {
+                write!(f, "request begins with {found:#010x} where its magic number {expected:#010x} belongs")
             }
             Self::PayloadTooLong { command, len } => {
                 write!(f, "refused {command} has {len} bytes of payload; at most {MAX_DISCARD} are discarded")
@@ -101,7 +110,7 @@ impl Session {
         let mut bytes = Bytes(input);
         if let Some(magic) = Bytes(input).u32() {
             if magic != self.request_magic() {
-                return Decoded::Fatal(Fatal::BadMagic(magic));
+                return Decoded::Fatal(Fatal::BadMagic { found: magic, expected: self.request_magic() });
             }
         }
         let Some(raw) = self.parse(&mut bytes) else {
@@ -144,7 +153,8 @@ impl Session {
         let len = self.payload(raw);
         match u32::try_from(len) {
             Ok(payload_to_skip) if payload_to_skip <= MAX_DISCARD => {
-                let refusal = Refusal { tag: raw.tag, command: raw.command, error, message, payload_to_skip };
+                let Raw { flags, command, tag, len, .. } = *raw;
+                let refusal = Refusal { tag, command, flags, len, error, message, payload_to_skip };
                 Decoded::Refuse { refusal, consumed }
             }
             _ => Decoded::Fatal(Fatal::PayloadTooLong { command: raw.command, len }),

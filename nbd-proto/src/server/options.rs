@@ -218,7 +218,16 @@ impl Handshake {
 }
 
 fn no_payload(payload: &[u8]) -> Result<(), Refused> {
-    if payload.is_empty() { Ok(()) } else { Err(invalid("this option takes no payload")) }
+    match payload.len() {
+        0 => Ok(()),
+        len @ 1..=MAX_STRING => {
+            Err((Rep::ERR_INVALID, format!("this option takes no payload, not {len} bytes")))
+        }
+        // Not stored, so not counted: see `refuse_too_big`.
+        _ => {
+            Err((Rep::ERR_INVALID, format!("this option takes no payload, not more than {MAX_STRING} bytes")))
+        }
+    }
 }
 
 /// The name, and the information wanted, each kind once and only kinds that exist.

@@ -29,7 +29,7 @@ macro_rules! code {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self.name() {
                     Some(name) => f.pad(name),
-                    None => write!(f, "{}({:#x})", stringify!($name), self.0),
+                    None => write!(f, concat!("unknown ", $prefix, "{} ({:#x})"), self.0, self.0),
                 }
             }
         }

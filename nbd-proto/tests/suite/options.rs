@@ -63,7 +63,7 @@ fn refusals_have_their_own_words() {
     let words = |replies: Vec<(Rep, Vec<u8>)>| String::from_utf8(replies[0].1.clone()).unwrap();
     assert_eq!(words(raw.option(Opt::STARTTLS, &[])), "TLS is disabled");
     assert_eq!(words(raw.option(Opt::PEEK_EXPORT, &[])), "NBD_OPT_PEEK_EXPORT is not supported");
-    assert_eq!(words(raw.option(Opt::LIST, b"x")), "this option takes no payload");
+    assert_eq!(words(raw.option(Opt::LIST, b"x")), "this option takes no payload, not 1 bytes");
 }
 
 #[test]

@@ -215,7 +215,11 @@ fn disconnect_and_bad_magic() {
         };
         assert_eq!(session.decode(&bytes), Decoded::Disconnect { consumed: len });
         let other = if mode == Mode::Extended { 0x2560_9513u32 } else { 0x21e4_1c71 };
-        assert_eq!(session.decode(&other.to_be_bytes()), Decoded::Fatal(Fatal::BadMagic(other)));
+        let fatal = session.decode(&other.to_be_bytes());
+        assert!(
+            matches!(fatal, Decoded::Fatal(Fatal::BadMagic { found, .. }) if found == other),
+            "{fatal:?}"
+        );
     }
 }
 

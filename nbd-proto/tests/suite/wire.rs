@@ -7,7 +7,7 @@ use nbd_proto::wire::{ChunkType, Cmd, CommandFlags as F, ErrorCode as E, Opt, Re
 #[test]
 fn codes_have_names() {
     assert_eq!(Opt::GO.to_string(), "NBD_OPT_GO");
-    assert_eq!(format!("{:?}", Opt(99)), "Opt(0x63)");
+    assert_eq!(format!("{:?}", Opt(99)), "unknown NBD_OPT_99 (0x63)");
     assert_eq!(Rep::ERR_EXT_HEADER_REQD.to_string(), "NBD_REP_ERR_EXT_HEADER_REQD");
     assert_eq!(format!("{:>16}", E::EIO), "         NBD_EIO");
     assert!(Rep(0x8000_0099).is_error() && !Rep::ACK.is_error());

@@ -54,6 +54,28 @@ fn always() {
     kit(bench, next).run();
 }
 
+/// A plugin that serves nobody, and says how it was asked.
+#[derive(Default)]
+struct Gruff;
+
+impl Plugin for Gruff {
+    fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
+        Op::err(Error::new(EIO, if req.read_only { "for reading" } else { "for writing" }))
+    }
+}
+
+#[test]
+fn the_plugin_need_not_be_able_to_write() {
+    let asked = |params: &[(&str, &str)]| {
+        let bench = Bench::default();
+        let gruff = bench.plugin::<Gruff>("gruff", &[]).unwrap();
+        let next = bench.filter::<Readonly>("readonly", params, gruff).unwrap();
+        bench.open(&next).map(drop).unwrap_err().to_string()
+    };
+    assert_eq!(asked(&[]), "for reading");
+    assert_eq!(asked(&[("readonly-file", "protected")]), "for writing");
+}
+
 #[test]
 fn while_the_file_exists() {
     let directory = tempfile::tempdir().unwrap();

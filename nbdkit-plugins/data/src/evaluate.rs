@@ -104,10 +104,11 @@ impl Evaluator<'_> {
             Value::File(path) => self.outside.file(path, most),
             Value::Script(script) => self.outside.script(script, most),
             Value::Group(expression) => self.group(expression, Some(scope)),
-            Value::Name(name) => scope
-                .look_up(name)
-                .cloned()
-                .ok_or_else(|| Error::invalid(format!("data parameter: \\{name} not defined, should be assigned before by -> \\{name}"))),
+            Value::Name(name) => scope.look_up(name).cloned().ok_or_else(|| {
+                Error::invalid(format!(
+                    "data parameter: \\{name} not defined, should be assigned before by -> \\{name}"
+                ))
+            }),
         }
     }
 }
@@ -123,5 +124,7 @@ fn slice(rope: &Rope, start: u64, end: Option<u64>, lenient: bool) -> Result<Rop
         return rope.slice(start, stop);
     }
     let end = end.map(|end| end.to_string()).unwrap_or_default();
-    Err(Error::invalid(format!("data parameter: [{start}:{end}] does not describe a valid slice of {len} bytes")))
+    Err(Error::invalid(format!(
+        "data parameter: [{start}:{end}] does not describe a valid slice of {len} bytes"
+    )))
 }

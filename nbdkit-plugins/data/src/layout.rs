@@ -58,7 +58,9 @@ impl Layout {
 
     /// Takes away what is there, and keeps the ends of pieces that are only touched.
     fn clear(&mut self, start: u64, end: u64) -> Result<()> {
-        while let Some((from, old)) = self.pieces.range(..end).next_back().map(|(from, old)| (*from, old.clone())) {
+        while let Some((from, old)) =
+            self.pieces.range(..end).next_back().map(|(from, old)| (*from, old.clone()))
+        {
             let to = from + old.len();
             if to <= start || start == end {
                 break;

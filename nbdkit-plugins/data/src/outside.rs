@@ -35,7 +35,8 @@ impl Outside for System {
         shell.args(["-c", "--"]).arg(script).stdout(Stdio::piped());
         let mut child = shell.spawn().map_err(fail)?;
         // The pipe is closed when enough was read: a script that goes on writing ends by that.
-        let rope = child.stdout.take().map_or_else(|| Ok(Rope::hole(0)), |pipe| self.read(pipe, most, &title));
+        let rope =
+            child.stdout.take().map_or_else(|| Ok(Rope::hole(0)), |pipe| self.read(pipe, most, &title));
         let status = child.wait().map_err(fail)?;
         // One that was cut short may well complain.
         match most.is_some() || rope.is_err() || status.success() {

@@ -55,7 +55,9 @@ impl<'a> Parser<'a> {
         loop {
             self.text.skip_blanks();
             match self.text.rest() {
-                [] if closed => return self.text.error_at(start.saturating_sub(1), "unmatched '(' in data string"),
+                [] if closed => {
+                    return self.text.error_at(start.saturating_sub(1), "unmatched '(' in data string");
+                }
                 [] => return Ok(joined(items)),
                 [b')', ..] if closed => {
                     self.text.eat(b")");
@@ -88,9 +90,9 @@ impl<'a> Parser<'a> {
     fn operand<'i>(&self, items: &'i mut [Item], operator: &str) -> Result<&'i mut Operand> {
         match items.last_mut() {
             Some(Item::Operand(operand)) if operand.name.is_none() => Ok(operand),
-            Some(Item::Operand(_)) => {
-                self.text.error(&format!("{operator} cannot be applied to an assignment, put it before the ->"))
-            }
+            Some(Item::Operand(_)) => self
+                .text
+                .error(&format!("{operator} cannot be applied to an assignment, put it before the ->")),
             Some(Item::Offset(_)) => self.text.error(&format!("{operator} cannot be applied to an @OFFSET")),
             None => self.text.error(&format!("{operator} must follow an expression")),
         }

@@ -77,6 +77,9 @@ pub(crate) fn group(expression: &Rc<Expression>) -> Value {
     }
 }
 
+/// The most bytes that are put together: of variables that hold variables, there may be very many.
+const LITERAL: usize = 4096;
+
 /// The same with literals that follow one another put together.
 pub(crate) fn joined(items: Vec<Item>) -> Expression {
     let mut out: Expression = Vec::with_capacity(items.len());
@@ -86,6 +89,9 @@ pub(crate) fn joined(items: Vec<Item>) -> Expression {
             && operand.is_plain()
             && let Value::Bytes(more) = &operand.value
         {
+            if bytes.len() + more.len() > LITERAL {
+                flush(&mut bytes, &mut out);
+            }
             bytes.extend_from_slice(more);
             continue;
         }

@@ -135,7 +135,9 @@ impl<'a> Text<'a> {
                 }
                 [b'\\', b'x', ..] => self.hexadecimal()?,
                 [b'\\', b'0'..=b'9' | b'u', ..] => {
-                    return self.error("string numeric and unicode sequences are not part of the language, use \\xHH");
+                    return self.error(
+                        "string numeric and unicode sequences are not part of the language, use \\xHH",
+                    );
                 }
                 [b'\\', letter, ..] => {
                     self.at += 1;

@@ -47,9 +47,11 @@ impl InfoPlugin {
     fn image(&self, export: &str, peer: Peer) -> Result<Image> {
         Ok(match self.params.mode {
             Mode::ExportName => Image::Fixed(export.into()),
-            Mode::Base64ExportName => Image::Fixed(nbdkit_base64::decode(export.as_bytes()).ok_or_else(|| {
-                Error::invalid(format!("export name {export:?} should be base64, padded with ="))
-            })?),
+            Mode::Base64ExportName => {
+                Image::Fixed(nbdkit_base64::decode(export.as_bytes()).ok_or_else(|| {
+                    Error::invalid(format!("export name {export:?} should be base64, padded with ="))
+                })?)
+            }
             Mode::Address => Image::Fixed(address(peer)?.into()),
             Mode::Time => Image::Time,
             Mode::UpTime => Image::Since(self.started),

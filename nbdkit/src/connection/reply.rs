@@ -49,11 +49,11 @@ impl Replies<'_> {
 
     /// Puts the reply to a request that never reached the disk into `outbox`.
     pub fn refuse(&self, refusal: &Refusal, outbox: &mut Outbox) {
-        let Refusal { tag, command, error, message, .. } = *refusal;
-        let size = self.session.size();
+        let Refusal { tag, command, flags, len, error, message, .. } = *refusal;
+        let (offset, size) = (tag.offset, self.session.size());
         self.log.error(format_args!(
-            "invalid request: {command} offset={}: {message} (export size is {size}): {error}",
-            tag.offset
+            "invalid request: {command} offset={offset} count={len} flags={:#x}: {message} (export size is {size}): {error}",
+            flags.0
         ));
         self.error(tag, error, message, outbox);
     }

@@ -20,6 +20,8 @@ mod export;
 mod fixture;
 mod idle;
 mod instructions;
+#[cfg(test)]
+mod liar;
 mod load;
 mod machine;
 mod plan;

@@ -173,14 +173,15 @@ fn literal(text: &str) -> String {
 }
 
 /// In literal text every character is itself, so that it can be copied into a shell. In prose a dash between
-/// letters is a hyphen; one in front of a word is that of an option.
+/// letters is a hyphen, but not in a word that begins with one: that is an option.
 fn escaped(text: &str, literal: bool) -> String {
     let mut roff = String::with_capacity(text.len());
-    let mut before = ' ';
+    let (mut before, mut in_option) = (' ', false);
     for c in text.chars() {
+        in_option = c.is_alphanumeric() && in_option || c == '-' && (in_option || !before.is_alphanumeric());
         match c {
             '\\' => roff.push_str("\\e"),
-            '-' if literal || !before.is_alphanumeric() => roff.push_str("\\-"),
+            '-' if literal || in_option => roff.push_str("\\-"),
             '\'' if literal => roff.push_str("\\(aq"),
             '`' => roff.push_str("\\(ga"),
             '^' => roff.push_str("\\(ha"),
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn prose() {
         assert_eq!(roff("## See also\n\nfirst\n.so x\n\nsecond"), ".SH \"SEE ALSO\"\nfirst\n\\&.so x\n.PP\nsecond\n");
-        assert_eq!(roff("a-b --run `c-d'` *e* \\\\ \u{e9}"), ".PP\na-b \\-\\-run \\fBc\\-d\\(aq\\fR \\fIe\\fR \\e \\[u00E9]\n");
+        assert_eq!(roff("a-b --no-sr `c-d'` *e* \\\\ \u{e9}"), ".PP\na-b \\-\\-no\\-sr \\fBc\\-d\\(aq\\fR \\fIe\\fR \\e \\[u00E9]\n");
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn what_is_written_comes_on_standard_input() {
     let (script, _bench, client) =
         able("pwrite) case $4 in 0) cat > $dir/data ;; 1) exit 0 ;; *) exec <&-; exit 0 ;; esac ;;");
     for len in [1, 4096, 65537, 3_000_000] {
-        let bytes: Vec<u8> = (0..len).map(|n: u32| (n * 31 >> 5) as u8).collect();
+        let bytes: Vec<u8> = (0..len).map(|n: u32| ((n * 31) >> 5) as u8).collect();
         client.write(&bytes, 0, Flags::default()).unwrap();
         assert!(std::fs::read(script.file("data")).unwrap() == bytes, "{len}");
         // It may leave its input unread.
