@@ -40,7 +40,7 @@ impl Wire {
     pub fn pair(input: OwnedFd, output: OwnedFd) -> io::Result<Wire> {
         let ((input, _), (output, carrier)) =
             (waitable(input, Direction::In)?, waitable(output, Direction::Out)?);
-        Ok(Wire { input: Async::new(input)?, output: Some(Async::new(output)?), carrier: carrier })
+        Ok(Wire { input: Async::new(input)?, output: Some(Async::new(output)?), carrier })
     }
 
     fn output(&self) -> &Async<OwnedFd> {

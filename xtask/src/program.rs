@@ -73,7 +73,8 @@ impl Program {
     /// Asks the program at `path`.
     pub fn ask(path: &Path) -> Result<Program> {
         let version = said(path, &["--version"])?;
-        let version = version.trim_end().strip_prefix("nbdkit ").ok_or("--version: no line 'nbdkit VERSION'")?;
+        let version =
+            version.trim_end().strip_prefix("nbdkit ").ok_or("--version: no line 'nbdkit VERSION'")?;
         let help = said(path, &["--help"])?;
         let (sections, plugins, filters) = overview(&help)?;
         let mut program =
@@ -160,7 +161,8 @@ fn overview(help: &str) -> Result<Overview> {
 
 /// Reads what `--help` says of the components.
 fn blocks(help: &str) -> Result<Vec<About>> {
-    let kind = |block: &str| Kind::ALL.into_iter().find(|kind| block.starts_with(&format!("{}: ", kind.word())));
+    let kind =
+        |block: &str| Kind::ALL.into_iter().find(|kind| block.starts_with(&format!("{}: ", kind.word())));
     let blocks = help.split("\n\n").filter_map(|block| Some((kind(block)?, block)));
     blocks.map(|(kind, block)| about(kind, block)).collect()
 }
@@ -231,7 +233,10 @@ fn notes(explanation: &str) -> impl Iterator<Item = &str> {
 
 /// The other names in the notes.
 fn also(explanation: &str) -> impl Iterator<Item = String> {
-    notes(explanation).filter_map(|note| note.strip_prefix("also ")).flat_map(|names| names.split(", ")).map(str::to_owned)
+    notes(explanation)
+        .filter_map(|note| note.strip_prefix("also "))
+        .flat_map(|names| names.split(", "))
+        .map(str::to_owned)
 }
 
 fn unclear(text: &str) -> crate::process::Failure {
@@ -296,20 +301,25 @@ Filters:
                     part=<TEXT>    Some (may be repeated)\n";
         let [cow, disk] = &blocks(help).unwrap()[..] else { panic!() };
         assert_eq!((cow.component.to_string(), &cow.params[..]), ("filter cow".to_owned(), &[][..]));
-        assert_eq!((disk.component.to_string(), disk.summary.as_str()), ("plugin disk".to_owned(), "a disk (of any size)"));
+        assert_eq!(
+            (disk.component.to_string(), disk.summary.as_str()),
+            ("plugin disk".to_owned(), "a disk (of any size)")
+        );
         let [size, mode, part] = &disk.params[..] else { panic!("{disk:?}") };
         assert!(size.magic && size.required() && !size.repeats() && size.usage() == "[size=]SIZE");
-        assert_eq!((&mode.keys[..], mode.usage().as_str()), (&["mode".to_owned(), "how".to_owned()][..], "mode=a|b"));
+        assert_eq!(
+            (&mode.keys[..], mode.usage().as_str()),
+            (&["mode".to_owned(), "how".to_owned()][..], "mode=a|b")
+        );
         assert_eq!(mode.explanation, "How, or why (default: a; also how=)");
         assert!(part.repeats() && !part.required());
     }
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for (help, line) in [
-            ("U\n\nS\n\nListening\n  -v", "Listening"),
-            ("U\n\nS\n\nListening:\n  verbose", "verbose"),
-        ] {
+        for (help, line) in
+            [("U\n\nS\n\nListening\n  -v", "Listening"), ("U\n\nS\n\nListening:\n  verbose", "verbose")]
+        {
             let error = format!("{:?}", overview(help).map(|_| ()));
             assert!(error.contains(&format!("cannot read '{line}'")), "{error}");
         }
@@ -329,6 +339,8 @@ Filters:
         assert!(told.iter().all(|option| listed.lines().any(|line| line == *option)), "{told:?}");
         let short: Vec<&str> = program.options().filter_map(|option| option.short.as_deref()).collect();
         let listed = said(&path, &["--short-options"]).unwrap();
-        assert!(listed.lines().all(|option| short.contains(&option)) && listed.lines().count() == short.len());
+        assert!(
+            listed.lines().all(|option| short.contains(&option)) && listed.lines().count() == short.len()
+        );
     }
 }

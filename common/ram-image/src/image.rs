@@ -15,7 +15,7 @@ enum Store {
     Sparse(SparseArray),
     Malloc(Malloc),
     #[cfg(feature = "zstd")]
-    Packed(Packed),
+    Packed(Box<Packed>),
 }
 
 /// Shorter reads are copied whole unless all of it is a hole.
@@ -44,7 +44,7 @@ impl Image {
                 Ok(Image(Store::Malloc(memory)))
             }
             #[cfg(feature = "zstd")]
-            Allocator::Zstd => Ok(Image(Store::Packed(Packed::default()))),
+            Allocator::Zstd => Ok(Image(Store::Packed(Box::default()))),
         }
     }
 
@@ -98,7 +98,7 @@ impl Image {
                 Ok(buf.freeze().into())
             }
             #[cfg(feature = "zstd")]
-            Store::Packed(pages) => runs(pages, span, pool),
+            Store::Packed(pages) => runs(&**pages, span, pool),
         }
     }
 

@@ -87,3 +87,34 @@ impl fmt::Display for Program {
         self.path.display().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tmpdir::TemporaryDirectory;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    #[test]
+    fn saved_scripts() {
+        let tmpdir = TemporaryDirectory::create().unwrap();
+        let limits = Limits { output: 100, errors: 100 };
+        let run = |program: &Program| {
+            let finished = program.run(tmpdir.path(), "method", &[&"a b", &""], b"", limits).unwrap();
+            String::from_utf8(finished.output).unwrap()
+        };
+        let print = "printf '[%s]' \"$@\" $tmpdir";
+        let printed = format!("[method][a b][][{}]", tmpdir.path().display());
+        for (name, text) in [("plain", print.to_owned()), ("shebang", format!("#!/bin/sh\n{print}"))] {
+            let program = Program::save(tmpdir.path(), name, text.as_bytes()).unwrap();
+            assert_eq!(fs::metadata(&program.path).unwrap().permissions().mode() & 0o7777, 0o500);
+            assert_eq!(run(&program), printed, "{name}");
+            assert_eq!(run(&program.by_shell()), printed, "{name}");
+        }
+        // Its first line is a comment if the shell was asked for.
+        let other = format!("#!/bin/echo\n{print}");
+        let program = Program::save(tmpdir.path(), "other", other.as_bytes()).unwrap();
+        assert!(run(&program).ends_with("/other method a b \n"));
+        assert_eq!(run(&program.by_shell()), printed);
+        assert!(Program::save(tmpdir.path(), "other", &b""[..]).is_err(), "nothing is written over");
+    }
+}

@@ -106,8 +106,6 @@ impl Layer for Policed {
             let size = self.info.size;
             let start = span.offset - span.offset % minimum;
             let wide = Span::new(start, span.end().next_multiple_of(minimum).min(size) - start);
-            // The one extent that is enough might end within the first block.
-            let flags = Flags { req_one: false, ..flags };
             next.extents(wide, flags)
                 .map(move |extents| Ok(aligned(extents, minimum, size - start).skip(span.offset - start)))
         })

@@ -135,7 +135,7 @@ mod tests {
                 let span = Span::new(offset, len);
                 let wide = limits.widen(span);
                 assert!(wide.offset <= offset && span.end() <= wide.end() && wide.len >= len);
-                assert!(wide.len - len < 2 * 65536 && wide.len % 65536 == 0);
+                assert!(wide.len - len < 2 * 65536 && wide.len.is_multiple_of(65536));
                 let count = pieces(wide, most - 65535).map(|piece| piece.len).sum::<u64>();
                 assert_eq!(count, wide.len);
                 assert_eq!(limits.split(span).map(|part| part.len).iter().sum::<u64>(), len);

@@ -52,6 +52,10 @@ impl Disk for FailingDisk {
     fn extents(&self, _: Span, _: Flags) -> Op<'_, Extents> {
         Op::err(Error::new(EACCES, "no"))
     }
+
+    fn finalize(&self) -> Op<'_, ()> {
+        Op::err(Error::new(EIO, "no"))
+    }
 }
 
 /// Has a list.
@@ -254,7 +258,7 @@ fn the_script_has_the_fields_as_variables() {
     let disk = chain.open(&export).unwrap();
     chain.bench.run(async {
         disk.pread(0x200, 0x1000).await.map(drop).unwrap_err();
-        disk.finalize().await.unwrap();
+        disk.finalize().await.unwrap_err();
     });
     let out = fs::read_to_string(chain.path("out")).unwrap();
     let lines: Vec<_> = out.lines().collect();

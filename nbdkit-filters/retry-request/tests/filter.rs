@@ -33,7 +33,7 @@ impl Inner {
         let number = self.attempts.fetch_add(1, SeqCst);
         match self.fails.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
             Ok(_) => Err(Error::new(ENOSPC, "shaky")),
-            Err(_) if self.always && number % 5 == 0 => Err(Error::new(ENOSPC, "shaky")),
+            Err(_) if self.always && number.is_multiple_of(5) => Err(Error::new(ENOSPC, "shaky")),
             Err(_) => Ok(()),
         }
     }

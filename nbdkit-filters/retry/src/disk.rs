@@ -129,10 +129,10 @@ impl Retrying {
             return Ok(());
         }
         current.reopens += 1;
-        if let Some(old) = current.disk.take() {
-            if let Err(error) = old.close().await {
-                self.source.req.log().debug(format_args!("close: {error}"));
-            }
+        if let Some(old) = current.disk.take()
+            && let Err(error) = old.close().await
+        {
+            self.source.req.log().debug(format_args!("close: {error}"));
         }
         match self.source.open_again(self.info.size).await {
             Ok(disk) => {

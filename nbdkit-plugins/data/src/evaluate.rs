@@ -116,7 +116,7 @@ impl Evaluator<'_> {
 fn slice(rope: &Rope, start: u64, end: Option<u64>, lenient: bool) -> Result<Rope> {
     let len = rope.len();
     let stop = match end {
-        Some(end) if lenient && start <= end => end.min(len),
+        Some(end) if lenient => end.min(len),
         Some(end) => end,
         None => len,
     };

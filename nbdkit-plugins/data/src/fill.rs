@@ -27,7 +27,7 @@ pub(crate) fn fill(image: &Image, rope: &Rope, memory: u64) -> Result<()> {
 }
 
 /// Where the pages start that are not all hole.
-fn pages(rope: &Rope) -> impl Iterator<Item = u64> {
+pub(crate) fn pages(rope: &Rope) -> impl Iterator<Item = u64> {
     let mut next = 0;
     std::iter::from_fn(move || {
         let data = rope.data(next, rope.len())?;

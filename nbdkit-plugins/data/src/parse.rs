@@ -117,6 +117,7 @@ impl<'a> Parser<'a> {
     }
 
     fn slice(&mut self) -> Result<Operator> {
+        let at = self.text.at();
         self.text.eat(b"[");
         self.text.skip_blanks();
         let start = match self.text.peek() {
@@ -136,7 +137,14 @@ impl<'a> Parser<'a> {
         if !self.text.eat(b"]") {
             return self.text.error("expected the ']' of [N:M]");
         }
-        Ok(Operator::Slice { start, end })
+        match end {
+            Some(end) if end < start => {
+                let why =
+                    format!("[{start}:{end}] does not describe a valid slice: its end is before its start");
+                self.text.error_at(at, &why)
+            }
+            _ => Ok(Operator::Slice { start, end }),
+        }
     }
 
     fn value(&mut self) -> Result<Value> {

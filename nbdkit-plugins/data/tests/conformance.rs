@@ -36,6 +36,10 @@ fn its_size_may_be_another() {
     let data = |size: &str| Kit::new(PLUGIN).any_key().magic("1 2 3 4").param("size", size).operations(200);
     data("2").content(Content::Bytes(vec![1, 2])).run();
     data("6").content(Content::Bytes(vec![1, 2, 3, 4, 0, 0])).run();
+    // What is cut off is never stored.
+    let endless =
+        Kit::new(PLUGIN).any_key().magic("1*1000000000*1000000000").param("size", "3").operations(200);
+    endless.content(Content::Bytes(vec![1; 3])).run();
     data("0").content(Content::Bytes(vec![])).run();
     data("9223372036854775807").size(i64::MAX as u64).granule(32768).run();
     Kit::new(PLUGIN)

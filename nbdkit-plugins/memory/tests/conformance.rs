@@ -30,7 +30,7 @@ fn malloc_locked_in_ram() {
 #[cfg(feature = "zstd")]
 #[test]
 fn zstd() {
-    for size in SIZES.into_iter().chain([i64::MAX as u64]) {
+    for size in [0, 511, 32768, 1_000_001, i64::MAX as u64] {
         kit(size).param("allocator", "zstd").granule(32768).operations(300).run();
     }
 }

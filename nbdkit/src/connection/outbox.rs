@@ -4,13 +4,12 @@
 use crate::wire::Wire;
 use nbd_proto::Head;
 use nbdkit_plugin::Buf;
-use std::{
-    collections::VecDeque,
-    io::{self, IoSlice},
-};
+use std::io::{self, IoSlice};
 
 /// How many pieces one system call takes at most; Linux allows 1024 (`IOV_MAX`).
-const PIECES: usize = 128;
+const MANY: usize = 128;
+/// A short list costs less to set up, and most of what is sent is a reply or two.
+const FEW: usize = 8;
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
 enum Piece {
@@ -44,8 +43,10 @@ impl Piece {
 /// What is to be sent.
 #[derive(Default)]
 pub struct Outbox {
-    pieces: VecDeque<Piece>,
-    /// How much of the first piece has been sent.
+    pieces: Vec<Piece>,
+    /// How many of them have been sent, and are kept until all have.
+    done: usize,
+    /// How much of the next one has been sent.
     sent: u64,
     bytes: u64,
 }
@@ -65,7 +66,7 @@ impl Outbox {
         let len = piece.len();
         if len > 0 {
             self.bytes += len;
-            self.pieces.push_back(piece);
+            self.pieces.push(piece);
         }
     }
 
@@ -93,24 +94,13 @@ impl Outbox {
     pub fn send(&mut self, wire: &Wire) -> io::Result<u64> {
         let mut total = 0;
         while !self.is_empty() {
-            let mut bufs = [IoSlice::new(&[]); PIECES];
-            let mut skip = self.sent;
-            let (mut count, mut asked) = (0, 0);
-            for (slot, piece) in bufs.iter_mut().zip(&self.pieces) {
-                let rest = piece.rest(skip);
-                *slot = IoSlice::new(rest);
-                count += 1;
-                asked += rest.len() as u64;
-                let whole = rest.len() as u64 == piece.len() - skip;
-                skip = 0;
-                if !whole {
-                    break;
-                }
-            }
-            let Some(sent) = wire.try_write(&bufs[..count])? else { break };
-            self.advance(sent as u64);
-            total += sent as u64;
-            if (sent as u64) < asked {
+            let (asked, sent) = match self.pieces.len() - self.done {
+                0..=FEW => self.write::<FEW>(wire)?,
+                _ => self.write::<MANY>(wire)?,
+            };
+            self.advance(sent);
+            total += sent;
+            if sent < asked {
                 // The socket is full: another call would only say so.
                 break;
             }
@@ -118,17 +108,46 @@ impl Outbox {
         Ok(total)
     }
 
+    /// One system call with up to `N` pieces: how many bytes it was given, and how many it took.
+    fn write<const N: usize>(&self, wire: &Wire) -> io::Result<(u64, u64)> {
+        let mut bufs = [IoSlice::new(&[]); N];
+        let mut skip = self.sent;
+        let (mut count, mut asked) = (0, 0);
+        for (slot, piece) in bufs.iter_mut().zip(&self.pieces[self.done..]) {
+            let rest = piece.rest(skip);
+            *slot = IoSlice::new(rest);
+            count += 1;
+            asked += rest.len() as u64;
+            let whole = rest.len() as u64 == piece.len() - skip;
+            skip = 0;
+            if !whole {
+                break;
+            }
+        }
+        let sent = wire.try_write(&bufs[..count])?.unwrap_or(0);
+        Ok((asked, sent as u64))
+    }
+
     fn advance(&mut self, mut sent: u64) {
         self.bytes -= sent;
-        while let Some(first) = self.pieces.front() {
-            let left = first.len() - self.sent;
+        while let Some(next) = self.pieces.get_mut(self.done) {
+            let left = next.len() - self.sent;
             if sent < left {
                 self.sent += sent;
+                // A client that is always a little behind must not make the list grow for ever.
+                if self.done >= MANY {
+                    self.pieces.drain(..self.done);
+                    self.done = 0;
+                }
                 return;
             }
             sent -= left;
             self.sent = 0;
-            self.pieces.pop_front();
+            self.done += 1;
+            // Its buffer goes home now, not when the last piece has been sent.
+            *next = Piece::Zeroes(0);
         }
+        self.pieces.clear();
+        self.done = 0;
     }
 }

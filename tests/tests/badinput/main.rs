@@ -11,6 +11,7 @@ mod greeting;
 mod lies;
 mod memory;
 mod messages;
+mod moving_file;
 mod names;
 mod options;
 mod requests;

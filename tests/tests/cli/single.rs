@@ -69,3 +69,16 @@ fn nothing_but_the_protocol_is_on_standard_output() {
     let output = run(nbdkit().args(["-s", "no-such-plugin"])).exits(1);
     assert_eq!(output.stdout, b"");
 }
+
+#[test]
+fn programs_that_a_plugin_starts_do_not_hold_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list");
+    let script = format!("get_size=ls -l /proc/self/fd > {}; echo 1M", list.display());
+    let (mut child, mut client) = single("-s", &["eval", &script, "pread=dd if=/dev/zero bs=$3 count=1"]);
+    client.structured("");
+    client.disconnect();
+    assert_eq!(eventually(|| child.try_wait().unwrap()).expect("the end").code(), Some(0));
+    let open = std::fs::read_to_string(list).unwrap();
+    assert!(!open.contains("socket:"), "{open}");
+}

@@ -2,8 +2,9 @@
 //! Where to listen: `-U`, `-p`, `-i`, `-4`, `-6`.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
-use nbdkit_tests::{Feature, Launch, Server, run, supports, tool};
+use nbdkit_tests::{Feature, Launch, Server, nbdkit, run, supports, tool};
 
 use crate::run_nbdkit;
 
@@ -75,4 +76,19 @@ fn the_port_is_free_again_at_once() {
         run_nbdkit(&["-i", "127.0.0.1", "-p", &port, "memory", "1M", "--run", &script]).ok();
     }
     assert!(TcpStream::connect(("127.0.0.1", port.parse::<u16>().unwrap())).is_err());
+}
+
+#[test]
+fn no_directory_is_left_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("no/such/folder/pid");
+    // With a command it may be over before the server has seen the mistake.
+    for option in [&["-f"][..], &["--run", "true"]] {
+        let mut command = nbdkit();
+        command.args(option).args(["-U", "-", "--print-uri", "memory", "1M", "-P"]).arg(&nowhere);
+        let output = run(&mut command);
+        let (_, socket) =
+            output.text().lines().next().and_then(|uri| uri.split_once("socket=")).expect("a URI");
+        assert!(!Path::new(socket).parent().unwrap().exists(), "{}", output.report());
+    }
 }

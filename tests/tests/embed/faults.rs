@@ -25,7 +25,36 @@ impl Plugin for Faulty {
         }
         let mut info = Info::writable(1 << 20);
         (info.extents, info.flush) = (true, true);
-        req.ready(FaultyDisk(info))
+        match &*req.export {
+            "info" => req.ready(Rotten(None)),
+            "drop" => req.ready(Rotten(Some(info))),
+            "background" => {
+                drop(req.connection.server().spawn(async { panic!("in the background") }));
+                req.ready(FaultyDisk(info))
+            }
+            _ => req.ready(FaultyDisk(info)),
+        }
+    }
+}
+
+/// Panics where no operation runs: when asked for its size, or when dropped.
+struct Rotten(Option<Info>);
+
+impl Disk for Rotten {
+    fn info(&self) -> &Info {
+        self.0.as_ref().expect("a panic in info")
+    }
+
+    fn pread(&self, len: u32, _: u64) -> Op<'_, Data> {
+        Op::ok(Data::zero(len.into()))
+    }
+}
+
+impl Drop for Rotten {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            panic!("a panic in drop");
+        }
     }
 }
 
@@ -91,6 +120,22 @@ fn a_panic_in_open_is_a_refusal() {
         let reply =
             client.verdict(nbdkit_tests::raw::opt::GO, &nbdkit_tests::raw::go_payload(b"panic")).unwrap();
         assert!(reply.is_error());
+        let mut good = Client::connect(address).unwrap();
+        good.structured("");
+        assert_eq!(good.read(FINE, 512).unwrap(), [0; 512]);
+    });
+}
+
+#[test]
+fn a_panic_beside_the_operations_costs_one_connection() {
+    serve(|address| {
+        // More often than there are threads that one each could cost.
+        for export in ["info", "drop", "background"].repeat(4) {
+            let mut client = Client::connect(address).unwrap();
+            client.hello().unwrap();
+            let _ = client.go(export.as_bytes());
+            drop(client);
+        }
         let mut good = Client::connect(address).unwrap();
         good.structured("");
         assert_eq!(good.read(FINE, 512).unwrap(), [0; 512]);

@@ -6,7 +6,7 @@ use nbdkit::embed::Embedded;
 use nbdkit_plugin::*;
 use nbdkit_tests::{
     HANG,
-    raw::{Address, Client, cmd},
+    raw::{Address, Client, cmd, opt},
 };
 use std::{
     sync::Mutex,
@@ -45,6 +45,12 @@ impl Recorder {
 impl Plugin for Recorder {
     fn thread_model(&self) -> ThreadModel {
         self.model
+    }
+
+    /// Done at once, which is no excuse for being done while something else is.
+    fn list_exports(self: Arc<Self>, _: OpenRequest) -> Op<'static, Option<Vec<Export>>> {
+        self.note(|overlap| overlap.most_running = overlap.most_running.max(overlap.running + 1));
+        Op::ok(None)
     }
 
     fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
@@ -143,4 +149,25 @@ fn serialize_requests() {
 fn parallel() {
     let overlap = record(ThreadModel::Parallel, 4);
     assert_eq!((overlap.most_open, overlap.most_running, overlap.most_on_one), (2, 4, 2));
+}
+
+#[test]
+fn listing_waits_for_requests_under_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let overlap = Arc::new(Mutex::new(Overlap::default()));
+    let model = ThreadModel::SerializeAllRequests;
+    let running = Embedded::new("recorder", Recorder { model, wanted: 1, overlap: overlap.clone() })
+        .unix(&path)
+        .unwrap();
+    let mut client = Client::connect(&Address::Unix(path.clone())).unwrap();
+    client.structured("");
+    let mut other = Client::connect(&Address::Unix(path)).unwrap();
+    other.hello().unwrap();
+    client.request(cmd::READ, 0, 0, 512).unwrap();
+    nbdkit_tests::until("the read runs", || overlap.lock().unwrap().running == 1);
+    other.ask(opt::LIST, &[]).unwrap();
+    assert_eq!(client.reply().unwrap().error(), None);
+    running.stop().unwrap();
+    assert_eq!(overlap.lock().unwrap().most_running, 1);
 }

@@ -99,6 +99,9 @@ pub fn run(options: &Options) -> Result {
     let shown = if whole { root().to_owned() } else { folder.data.clone() };
     let mut results = if options.instructions { read(&shown)? } else { Results::default() };
     if options.instructions {
+        if results.rows.is_empty() {
+            results.machine = Machine::look(&contenders);
+        }
         results.instructions = instructions::measure(&contenders, &folder.sockets)?;
     } else {
         results.instructions = read(&shown).map(|before| before.instructions).unwrap_or_default();
@@ -140,6 +143,10 @@ fn measure(options: &Options, contenders: &[Contender], folder: &Folder, results
             drop(server);
             export.remove();
         }
+    }
+    if results.rows.is_empty() && results.idle.is_empty() {
+        let only = options.only.as_deref().unwrap_or_default();
+        return Err(format!("--only {only}: no such row; see the names in BENCHMARKS.md, or \"idle\"").into());
     }
     Ok(())
 }

@@ -49,7 +49,9 @@ impl Rounds {
         let rows = scene.tasks.iter().map(|task| {
             let row = self.task(scene, task, &mut players)?;
             println!("{}", report::line(&row));
-            scene.export.settle()?;
+            if task.work.writes() {
+                scene.export.settle()?;
+            }
             Ok(row)
         });
         let rows = rows.collect();
@@ -66,17 +68,16 @@ impl Rounds {
         notes: &mut Vec<String>,
     ) -> Result<Vec<Player<'a>>> {
         let export = &scene.export;
-        let only_starts = scene.tasks.iter().all(|task| matches!(task.work, Work::Start));
-        if !only_starts {
-            export.create()?;
+        let alone = scene.tasks.iter().all(|task| matches!(task.work, Work::Start));
+        if alone {
+            let content = Arc::new(Content::new(0));
+            let player = |contender| Player { contender, server: None, content: Arc::clone(&content) };
+            return Ok(contenders.iter().filter(|one| one.is_nbdkit()).map(player).collect());
         }
+        export.create()?;
         let mut shared: Option<Arc<Content>> = None;
         let mut players = Vec::new();
         for contender in contenders.iter().filter(|contender| contender.can_serve(export.kind)) {
-            if only_starts {
-                players.push(Player { contender, server: None, content: Arc::new(Content::new(0)) });
-                continue;
-            }
             let server = match self.start(scene, contender, players.len()) {
                 Ok(server) => server,
                 Err(why) => {
@@ -93,7 +94,7 @@ impl Rounds {
             shared = Some(Arc::clone(&content));
             players.push(Player { contender, server: (!scene.cold).then_some(server), content });
         }
-        export_is_quiet(scene)?;
+        export.settle()?;
         Ok(players)
     }
 
@@ -211,6 +212,14 @@ impl Job {
 }
 
 impl Work {
+    fn writes(self) -> bool {
+        match self {
+            Work::Load(job) => job.command == Write,
+            Work::Fio { mode, .. } => mode.ends_with("write"),
+            Work::Copy { .. } | Work::Start => false,
+        }
+    }
+
     fn unit(self) -> Unit {
         match self {
             Work::Load(job) => job.unit(),
@@ -233,11 +242,6 @@ fn start(contender: &Contender) -> Result<Option<Sample>> {
     }
     let value = (total / STARTS).as_secs_f64();
     Ok(Some(Sample { value, requests: f64::from(STARTS), ..Sample::default() }))
-}
-
-fn export_is_quiet(scene: &Scene) -> Result {
-    let is_start = scene.tasks.iter().all(|task| matches!(task.work, Work::Start));
-    if is_start { Ok(()) } else { scene.export.settle() }
 }
 
 fn blame(contender: &Contender, doing: &str, why: Failure) -> Failure {

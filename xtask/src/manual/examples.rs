@@ -9,8 +9,8 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sys::signal::{Signal, killpg};
@@ -52,7 +52,10 @@ fn run(example: &Example, program: &Path) -> Result<(), String> {
     fs::write(work.join("disk.img"), disk_image()).unwrap();
     let said = dir.path().join("said");
     // Not a pipe: what stays in the background would hold it open.
-    let (out, err) = { let file = File::create(&said).unwrap(); (file.try_clone().unwrap(), file) };
+    let (out, err) = {
+        let file = File::create(&said).unwrap();
+        (file.try_clone().unwrap(), file)
+    };
     let script = format!("set -euo pipefail\n{}\n", example.script);
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--kill-after=5", SECONDS, "bash", "-c", &script]);
@@ -108,12 +111,21 @@ fn examples_of_the_manual_run() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{} of {} failed\n\n{}", failures.len(), examples.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} failed\n\n{}",
+        failures.len(),
+        examples.len(),
+        failures.join("\n\n")
+    );
 }
 
 #[test]
 fn an_example_that_fails_is_told() {
-    let found = examples("a.md", "# a\n\n```sh run\ntest -s disk.img\n\nsleep 1000 &\nfalse\n```\n\n```sh\ntrue\n```\n");
+    let found = examples(
+        "a.md",
+        "# a\n\n```sh run\ntest -s disk.img\n\nsleep 1000 &\nfalse\n```\n\n```sh\ntrue\n```\n",
+    );
     let [example] = &found[..] else { panic!("{}", found.len()) };
     assert_eq!(example.place, "a.md:3");
     let why = run(example, Path::new("/bin/true")).unwrap_err();

@@ -121,7 +121,9 @@ fn rows(events: &mut Parser) -> Result<Vec<Vec<Text>>> {
     while let Some(event) = events.next() {
         match event {
             Event::Start(Tag::TableHead | Tag::TableRow) => rows.push(Vec::new()),
-            Event::Start(Tag::TableCell) => rows.last_mut().ok_or("a cell without a row")?.push(text(events)?),
+            Event::Start(Tag::TableCell) => {
+                rows.last_mut().ok_or("a cell without a row")?.push(text(events)?)
+            }
             Event::End(TagEnd::Table) => break,
             Event::End(_) => {}
             other => return Err(unknown(&format!("{other:?}"))),
@@ -156,7 +158,11 @@ fn is_inline(event: &Event) -> bool {
     use TagEnd::{Emphasis, Link, Strong};
     matches!(
         event,
-        Event::Text(_) | Event::Code(_) | Event::SoftBreak | Event::HardBreak | Event::InlineHtml(_)
+        Event::Text(_)
+            | Event::Code(_)
+            | Event::SoftBreak
+            | Event::HardBreak
+            | Event::InlineHtml(_)
             | Event::Start(Tag::Emphasis | Tag::Strong | Tag::Link { .. })
             | Event::End(Emphasis | Strong | Link)
     )
@@ -241,7 +247,8 @@ mod tests {
         assert_eq!(blocks[4], Block::List(false, items));
         assert_eq!(blocks[5], Block::List(true, vec![vec![plain_paragraph("first")]]));
         let Block::Table(rows) = &blocks[6] else { panic!("{blocks:?}") };
-        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
         assert_eq!(rows, [["k", "v"], ["a|b", "c"]]);
         assert_eq!(blocks[7], Block::Slot("options".into()));
     }
@@ -271,7 +278,10 @@ mod tests {
     #[test]
     fn what_has_no_form_is_named() {
         for text in ["> quoted", "a <b>c</b>", "![image](x.png)", "---"] {
-            assert!(parse(text).unwrap_err().ends_with("has no form on a manual page; write it another way"), "{text}");
+            assert!(
+                parse(text).unwrap_err().ends_with("has no form on a manual page; write it another way"),
+                "{text}"
+            );
         }
     }
 }

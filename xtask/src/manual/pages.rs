@@ -52,8 +52,10 @@ pub fn pages(program: &Program, root: &Path, date: &str) -> Result<Vec<Written>>
 pub fn topics(root: &Path) -> Result<Vec<String>> {
     let files = fs::read_dir(root.join(TOPICS)).context(TOPICS)?;
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-    let mut topics: Vec<String> =
-        names.filter(|name| name.ends_with(".md") && name != "README.md").map(|name| format!("{TOPICS}/{name}")).collect();
+    let mut topics: Vec<String> = names
+        .filter(|name| name.ends_with(".md") && name != "README.md")
+        .map(|name| format!("{TOPICS}/{name}"))
+        .collect();
     topics.sort();
     Ok(topics)
 }
@@ -130,7 +132,8 @@ fn component_page(program: &Program, root: &Path, about: &About, date: &str) -> 
 fn interface_page(program: &Program, root: &Path, kind: Kind, date: &str) -> Result<Written> {
     let name = format!("nbdkit-{}", kind.word());
     let document = read(root, &format!("{}/api/README.md", kind.home()))?;
-    let mut page = begin(program, &name, LIBRARIES, date, &format!("how to write a {} of nbdkit in Rust", kind.word()));
+    let mut page =
+        begin(program, &name, LIBRARIES, date, &format!("how to write a {} of nbdkit in Rust", kind.word()));
     page.section("Description");
     page.blocks(&document);
     let other = Kind::ALL.into_iter().find(|other| *other != kind).unwrap_or(kind);

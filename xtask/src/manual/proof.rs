@@ -20,11 +20,15 @@ fn words(page: &Written) -> String {
     let path = dir.path().join(&page.name);
     std::fs::write(&path, &page.roff).unwrap();
     // Wide enough for every paragraph, so that no word is broken.
-    let shown = output(Command::new("mandoc").args(["-T", "utf8", "-O", "width=4000"]).arg(&path)).unwrap();
+    let shown = output(Command::new("mandoc").args(["-T", "utf8", "-O", "width=1000"]).arg(&path)).unwrap();
+    assert!(shown.status.success(), "{}: {}", page.name, String::from_utf8_lossy(&shown.stderr));
     let mut text: Vec<char> = Vec::new();
     for c in String::from_utf8(shown.stdout).unwrap().chars() {
         // Bold and underlined as on a typewriter: a letter, back, and again.
-        if c == '\u{8}' { drop(text.pop()) } else { text.push(c) }
+        match c {
+            '\u{8}' => text.truncate(text.len() - 1),
+            c => text.push(c),
+        }
     }
     let text: String = text.into_iter().map(|c| if c == '\u{2010}' { '-' } else { c }).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -46,7 +50,10 @@ fn man_and_mandoc_have_no_complaints() {
     assert!(mandoc.status.success(), "{}", String::from_utf8_lossy(&mandoc.stdout));
     assert_eq!(String::from_utf8_lossy(&mandoc.stdout), "");
     let man = output(
-        Command::new("man").args(["--warnings=w", "--encoding=UTF-8", "--troff-device=utf8", "-l"]).args(&paths).env("MANWIDTH", "80"),
+        Command::new("man")
+            .args(["--warnings=w", "--encoding=UTF-8", "--troff-device=utf8", "-l"])
+            .args(&paths)
+            .env("MANWIDTH", "80"),
     );
     let man = man.unwrap();
     assert!(man.status.success());
@@ -90,7 +97,8 @@ fn every_parameter_is_on_its_page_as_the_help_tells_it() {
 #[test]
 fn references_lead_somewhere() {
     let (_, pages) = written();
-    let names: BTreeSet<String> = pages.iter().map(|page| format!("{}({})", page.name, page.section)).collect();
+    let names: BTreeSet<String> =
+        pages.iter().map(|page| format!("{}({})", page.name, page.section)).collect();
     for page in &pages {
         let text = words(page);
         for word in text.split(|c: char| !(c.is_alphanumeric() || "-()".contains(c))) {

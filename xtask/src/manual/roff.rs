@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::markdown::{Block, Span, Style, Text};
+use super::markdown::{Block, Span, Style, Text, plain};
 
 /// A page in the making.
 #[derive(Default)]
@@ -73,8 +73,8 @@ impl Page {
         for block in blocks {
             match block {
                 Block::Heading(1, _) | Block::Slot(_) => {}
-                Block::Heading(2, text) => self.section(&super::markdown::plain(text)),
-                Block::Heading(_, text) => self.subsection(&super::markdown::plain(text)),
+                Block::Heading(2, text) => self.section(&plain(text)),
+                Block::Heading(_, text) => self.subsection(&plain(text)),
                 Block::Paragraph(text) => self.paragraph(text),
                 Block::Code(_, text) => self.code(text),
                 Block::List(numbered, items) => self.list(*numbered, items),
@@ -110,11 +110,7 @@ impl Page {
             let (Some((tag, rest)), Some(last)) = (row.split_first(), row.last()) else { continue };
             let mut body = if rest.is_empty() { Text::new() } else { last.clone() };
             let notes = head.iter().zip(row).skip(1).take(row.len().saturating_sub(2));
-            let notes = notes.filter(|(_, cell)| !cell.is_empty()).map(|(heading, cell)| {
-                let mut note = vec![plain_span(&format!("{}: ", super::markdown::plain(heading)))];
-                note.extend(cell.iter().cloned());
-                note
-            });
+            let notes = notes.filter(|(_, cell)| !cell.is_empty()).map(|(heading, cell)| note(heading, cell));
             let notes: Vec<Text> = notes.collect();
             if !notes.is_empty() {
                 body.push(plain_span(" ("));
@@ -141,6 +137,17 @@ impl Page {
         // Writing to a String does not fail.
         let _ = writeln!(self.roff, "{line}");
     }
+}
+
+/// What a column between the first and the last says: `default: 16`; some things go without saying which column it is.
+fn note(heading: &[Span], cell: &[Span]) -> Text {
+    let (heading, text) = (plain(heading), plain(cell));
+    let mut note = Text::new();
+    if text != "required" && !text.contains(&heading) {
+        note.push(plain_span(&format!("{heading}: ")));
+    }
+    note.extend(cell.iter().cloned());
+    note
 }
 
 /// Text in one style.
@@ -208,8 +215,14 @@ mod tests {
 
     #[test]
     fn prose() {
-        assert_eq!(roff("## See also\n\nfirst\n.so x\n\nsecond"), ".SH \"SEE ALSO\"\nfirst\n\\&.so x\n.PP\nsecond\n");
-        assert_eq!(roff("a-b --no-sr `c-d'` *e* \\\\ \u{e9}"), ".PP\na-b \\-\\-no\\-sr \\fBc\\-d\\(aq\\fR \\fIe\\fR \\e \\[u00E9]\n");
+        assert_eq!(
+            roff("## See also\n\nfirst\n.so x\n\nsecond"),
+            ".SH \"SEE ALSO\"\nfirst\n\\&.so x\n.PP\nsecond\n"
+        );
+        assert_eq!(
+            roff("a-b --no-sr `c-d'` *e* \\\\ \u{e9}"),
+            ".PP\na-b \\-\\-no\\-sr \\fBc\\-d\\(aq\\fR \\fIe\\fR \\e \\[u00E9]\n"
+        );
     }
 
     #[test]
@@ -226,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_table_is_a_list_of_what_things_are() {
-        let table = "| parameter | default | meaning |\n|-|-|-|\n| `a=N` | 1 | one |\n| `b` | | two |\n| c | | |\n";
-        assert_eq!(roff(table), ".TP\n\\fBa=N\\fR\none (default: 1)\n.TP\n\\fBb\\fR\ntwo\n.TP\nc\n\\&\n");
+        let table = "| parameter | default | meaning |\n|-|-|-|\n| `a=N` | 1 | one |\n| `b` | required | two |\n| c | | |\n";
+        assert_eq!(
+            roff(table),
+            ".TP\n\\fBa=N\\fR\none (default: 1)\n.TP\n\\fBb\\fR\ntwo (required)\n.TP\nc\n\\&\n"
+        );
     }
 }

@@ -2,7 +2,8 @@
 //! Random expressions mean what plain vectors of bytes say.
 
 use super::rope;
-use nbdkit_ram_image::{Image, PAGE_SIZE};
+use crate::fill::pages;
+use nbdkit_ram_image::PAGE_SIZE;
 
 struct Random(u64);
 
@@ -109,7 +110,11 @@ fn random_expressions() {
             assert!(answer.is_none_or(|at| (from..end).contains(&at)), "{text}: {from}..{end}: {answer:?}");
             assert!(first.is_none_or(|first| answer.is_some_and(|at| at <= from + first as u64)), "{text}");
         }
-        crate::fill::fill(&Image::default(), &rope, 1 << 30).unwrap();
+        let full = expected.chunks(PAGE_SIZE).zip(0..).filter(|(page, _)| page.iter().any(|byte| *byte != 0));
+        let full = full.map(|(_, number)| number * PAGE_SIZE as u64);
+        let listed: Vec<u64> = pages(&rope).collect();
+        assert!(listed.is_sorted_by(|one, next| one < next), "{text}: {listed:?}");
+        assert!(full.into_iter().all(|page| listed.contains(&page)), "{text}: {listed:?}");
     }
     assert!(large > 50, "{large} of more than a page");
 }

@@ -80,8 +80,11 @@ fn a_private_directory_as_long_as_it_is_needed() {
     assert_eq!(fs::metadata(&tmpdir).unwrap().permissions().mode() & 0o7777, 0o700);
     bench.open().unwrap();
     assert_eq!(script.tmpdir(), tmpdir);
+    // Not only when the last owner of the plugin goes.
+    let kept = bench.plugin.clone();
     bench.cleanup();
     assert!(!tmpdir.exists());
+    drop(kept);
 }
 
 #[test]

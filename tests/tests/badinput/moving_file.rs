@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A file that is cut, extended or replaced under a running server gives errors or what it holds, never a crash and
+//! never what it did not hold.
+
+use nbdkit_tests::files::scratch;
+use nbdkit_tests::raw::err;
+use nbdkit_tests::{Server, eventually};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+
+const SIZE: u64 = 8 << 20;
+
+fn fill(file: &File, byte: u8) {
+    file.write_all_at(&vec![byte; SIZE as usize], 0).unwrap();
+}
+
+fn served(path: &Path) -> Server {
+    fill(&File::create(path).unwrap(), 1);
+    Server::start(["file", path.to_str().unwrap()])
+}
+
+#[test]
+fn cut_and_extended_all_the_time() {
+    let dir = scratch();
+    let path = dir.path().join("disk");
+    let server = served(&path);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let cutter = scope.spawn(|| {
+            let file = File::options().write(true).open(&path).unwrap();
+            while !done.load(SeqCst) {
+                for size in [0, SIZE / 2 + 7, SIZE] {
+                    file.set_len(size).unwrap();
+                }
+                fill(&file, 1);
+            }
+        });
+        let readers: Vec<_> = (0..2)
+            .map(|me| {
+                let mut client = server.connect();
+                scope.spawn(move || {
+                    client.structured("");
+                    let mut errors = 0;
+                    for round in 0..400 {
+                        let len = [512, 4096, 1 << 20][round % 3];
+                        let offset = (round as u64 * 77 + me * 13) * 4096 % (SIZE - len);
+                        match client.read(offset, len as u32) {
+                            // Data, or zeroes of a file that was cut and extended.
+                            Ok(bytes) => assert!(bytes.iter().all(|byte| *byte <= 1)),
+                            Err(error) => {
+                                assert_eq!(error, err::EIO);
+                                errors += 1;
+                            }
+                        }
+                        // Any answer will do, but an answer.
+                        let _ = client.block_status(offset, len);
+                        let _ = client.write(offset, &[1; 512], 0);
+                    }
+                    errors
+                })
+            })
+            .collect();
+        let errors: usize = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
+        println!("{errors} reads met the file cut");
+        done.store(true, SeqCst);
+        cutter.join().unwrap();
+    });
+    fill(&File::options().write(true).open(&path).unwrap(), 1);
+    server.assert_serves();
+}
+
+#[test]
+fn replaced_by_another() {
+    let dir = scratch();
+    let path = dir.path().join("disk");
+    let server = served(&path);
+    let mut client = server.connect();
+    client.structured("");
+    assert_eq!(client.read(0, 512).unwrap(), [1; 512]);
+    let new = dir.path().join("new");
+    fill(&File::create(&new).unwrap(), 2);
+    fs::rename(&new, &path).unwrap();
+    // Who has it open keeps the old one, who opens it gets the new one.
+    assert_eq!(client.read(4096, 512).unwrap(), [1; 512]);
+    let fresh = eventually(|| {
+        let mut client = server.connect();
+        client.structured("");
+        client.read(4096, 512).ok().filter(|bytes| bytes[0] == 2)
+    });
+    assert_eq!(fresh.expect("the new file"), [2; 512]);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(client.read(8192, 512).unwrap(), [1; 512]);
+    // There is nothing to open any more, which the client is told.
+    let mut late = server.connect();
+    late.hello().unwrap();
+    assert!(late.go(b"").unwrap().is_err());
+    fill(&File::create(&path).unwrap(), 3);
+    server.assert_serves();
+}
