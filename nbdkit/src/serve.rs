@@ -27,7 +27,7 @@ fn ending() -> SigSet {
 }
 
 /// From now on those signals wait until somebody asks for them. Before the first thread is started: threads inherit
-/// this, children that are started with `std::process::Command` do not.
+/// this. So do children, unless whoever starts them gives them an empty mask, as `nbdkit-subprocess` does.
 pub fn hold_signals() -> Result<()> {
     ending().thread_block().map_err(|errno| Error::io(errno.into(), "sigprocmask"))
 }

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use crate::process::{
     Context, Failure, Result, cargo, output, root, run as run_command, succeeds, target_dir,
 };
-use crate::{new, test};
+use crate::{dist, new, test};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -31,7 +31,7 @@ enum Outcome {
 type Stage = (&'static str, fn() -> Result<Outcome>);
 
 /// The cheap and telling ones first. `builds` ends with all features, which `test` then finds built.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("doc", doc),
@@ -42,11 +42,12 @@ const STAGES: [Stage; 10] = [
     ("nostd", nostd),
     ("msrv", msrv),
     ("deny", deny),
+    ("sizes", sizes),
 ];
 
 /// The Rust that distributions have: for the crates that say so in their manifests.
 const OLD_RUST: &str = "1.85";
-const OLD_RUST_PACKAGES: [&str; 3] = ["nbd-proto", "nbdkit-plugin", "nbdkit-filter"];
+const OLD_RUST_PACKAGES: [&str; 4] = ["nbd-proto", "nbdkit-plugin", "nbdkit-filter", "nbdkit-secret"];
 const PROBE: &str = "nbd-proto/nostd-probe/Cargo.toml";
 
 pub fn run(options: &Options) -> Result {
@@ -163,6 +164,12 @@ fn deny() -> Result<Outcome> {
         return Ok(Outcome::NotRun("no cargo-deny here"));
     }
     passed(&mut cargo(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+}
+
+/// What is shipped stays small.
+fn sizes() -> Result<Outcome> {
+    dist::sizes()?;
+    Ok(Outcome::Passed)
 }
 
 fn passed(command: &mut Command) -> Result<Outcome> {

@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result {
-    let Some(destdir) = &options.destdir else { return sizes::run() };
+    let Some(destdir) = &options.destdir else { return sizes() };
     let Some(prefix) = options.prefix.to_str().filter(|prefix| is_plain(prefix)) else {
         let prefix = options.prefix.display();
         return Err(format!("--prefix: {prefix}: should be an absolute path without . and ..").into());
@@ -56,6 +56,11 @@ pub fn run(options: &Options) -> Result {
     }
     println!("{} below {}", sizes::shown(size(&binary)?), tree.folder("").display());
     Ok(())
+}
+
+/// Builds three variants and fails if one of them is too large.
+pub fn sizes() -> Result {
+    sizes::run()
 }
 
 /// Builds the program as it is shipped. Features that are named are all it has.

@@ -68,7 +68,7 @@ impl Plugin for DataPlugin {
             if !is_name(key) {
                 return Ok(Taken::No);
             }
-            self.variables.insert(key.to_owned(), value.to_owned());
+            self.variables.entry(key.to_owned()).or_insert_with(|| value.to_owned());
         }
         Ok(Taken::Yes)
     }

@@ -156,6 +156,7 @@ fn names_and_variables() {
     assert!(environment.starts_with("$CARGO_PKG_NAME: parsing error at offset 0: "), "{environment}");
     let given = bytes(&[("data", "$CARGO_PKG_NAME"), ("CARGO_PKG_NAME", "5")]);
     assert_eq!(given.unwrap(), [5], "a parameter comes first");
+    assert_eq!(bytes(&[("v", "1"), ("v", "2"), ("data", "$v")]).unwrap(), [1]);
 }
 
 #[test]

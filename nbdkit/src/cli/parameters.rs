@@ -120,10 +120,10 @@ mod tests {
     fn parameters_that_nobody_wants() {
         let known = components("disk", &["outer", "inner"]).describe();
         for (word, key, line) in [
-            ("siez=1", "siez", "unknown parameter 'siez'"),
+            ("siez=1", "siez", "unknown parameter 'siez', did you mean 'size'?"),
             ("sizes=1", "sizes", "unknown parameter 'sizes', did you mean 'size'?"),
             ("counter=1", "counter", "unknown parameter 'counter', did you mean 'count'?"),
-            ("peice=1", "peice", "unknown parameter 'peice'"),
+            ("peice=1", "peice", "unknown parameter 'peice', did you mean 'piece'?"),
             ("pieces=1", "pieces", "unknown parameter 'pieces', did you mean 'piece'?"),
             ("x", "script", "unknown parameter 'script': expecting key=value on the command line but got: x"),
         ] {

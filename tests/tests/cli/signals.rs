@@ -5,6 +5,8 @@ use nbdkit_tests::process::Process;
 use nbdkit_tests::raw::{Client, cmd, err};
 use nbdkit_tests::{Feature, Server, nbdkit, supports, until};
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 const ALL: [Signal; 4] = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
 
@@ -142,13 +144,22 @@ fn a_broken_pipe_is_no_end() {
 
 #[test]
 fn the_server_ends_with_its_parent() {
+    ends_with_its_parent(&[]);
+    // Becoming another user must not make it forget.
+    if nix::unistd::geteuid().is_root() {
+        ends_with_its_parent(&["-u", "nobody"]);
+    }
+}
+
+fn ends_with_its_parent(options: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
     let (socket, pidfile) = (dir.path().join("s"), dir.path().join("pid"));
     let program = nbdkit();
     // The shell leaves as soon as the server runs, which must notice.
     let script = r#""$@" & while ! test -s "$0"; do sleep 0.01; done"#;
     let mut command = nbdkit_tests::tool("sh");
-    command.args(["-c", script]).arg(&pidfile).arg(program.get_program());
+    command.args(["-c", script]).arg(&pidfile).arg(program.get_program()).args(options);
     command.arg("--exit-with-parent").arg("-U").arg(&socket).arg("-P").arg(&pidfile).args(["memory", "1M"]);
     nbdkit_tests::run(&mut command).ok();
     let process = Process(std::fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap());
