@@ -6,6 +6,8 @@ use nbdkit_plugin::PluginEntry;
 
 /// The plugins of this build.
 pub static PLUGINS: &[&PluginEntry] = &[
+    #[cfg(feature = "curl")]
+    &nbdkit_curl_plugin::PLUGIN,
     #[cfg(feature = "data")]
     &nbdkit_data_plugin::PLUGIN,
     #[cfg(feature = "eval")]
@@ -24,6 +26,8 @@ pub static PLUGINS: &[&PluginEntry] = &[
     &nbdkit_info_plugin::PLUGIN,
     #[cfg(feature = "memory")]
     &nbdkit_memory_plugin::PLUGIN,
+    #[cfg(feature = "nbd")]
+    &nbdkit_nbd_plugin::PLUGIN,
     #[cfg(feature = "null")]
     &nbdkit_null_plugin::PLUGIN,
     #[cfg(feature = "ones")]
@@ -38,6 +42,8 @@ pub static PLUGINS: &[&PluginEntry] = &[
     &nbdkit_sparse_random_plugin::PLUGIN,
     #[cfg(feature = "split")]
     &nbdkit_split_plugin::PLUGIN,
+    #[cfg(feature = "ssh")]
+    &nbdkit_ssh_plugin::PLUGIN,
     #[cfg(feature = "zero")]
     &nbdkit_zero_plugin::PLUGIN,
 ];
@@ -48,6 +54,10 @@ pub static FILTERS: &[&FilterEntry] = &[
     &nbdkit_blocksize_filter::FILTER,
     #[cfg(feature = "blocksize-policy")]
     &nbdkit_blocksize_policy_filter::FILTER,
+    #[cfg(feature = "cache")]
+    &nbdkit_cache_filter::FILTER,
+    #[cfg(feature = "cacheextents")]
+    &nbdkit_cacheextents_filter::FILTER,
     #[cfg(feature = "checkwrite")]
     &nbdkit_checkwrite_filter::FILTER,
     #[cfg(feature = "cow")]
@@ -58,10 +68,16 @@ pub static FILTERS: &[&FilterEntry] = &[
     &nbdkit_error_filter::FILTER,
     #[cfg(feature = "exitlast")]
     &nbdkit_exitlast_filter::FILTER,
+    #[cfg(feature = "exitwhen")]
+    &nbdkit_exitwhen_filter::FILTER,
     #[cfg(feature = "exportname")]
     &nbdkit_exportname_filter::FILTER,
     #[cfg(feature = "fua")]
     &nbdkit_fua_filter::FILTER,
+    #[cfg(feature = "ip")]
+    &nbdkit_ip_filter::FILTER,
+    #[cfg(feature = "limit")]
+    &nbdkit_limit_filter::FILTER,
     #[cfg(feature = "log")]
     &nbdkit_log_filter::FILTER,
     #[cfg(feature = "multi-conn")]
@@ -80,14 +96,24 @@ pub static FILTERS: &[&FilterEntry] = &[
     &nbdkit_offset_filter::FILTER,
     #[cfg(feature = "partition")]
     &nbdkit_partition_filter::FILTER,
+    #[cfg(feature = "pause")]
+    &nbdkit_pause_filter::FILTER,
+    #[cfg(feature = "rate")]
+    &nbdkit_rate_filter::FILTER,
+    #[cfg(feature = "readahead")]
+    &nbdkit_readahead_filter::FILTER,
     #[cfg(feature = "readonly")]
     &nbdkit_readonly_filter::FILTER,
     #[cfg(feature = "retry")]
     &nbdkit_retry_filter::FILTER,
     #[cfg(feature = "retry-request")]
     &nbdkit_retry_request_filter::FILTER,
+    #[cfg(feature = "scan")]
+    &nbdkit_scan_filter::FILTER,
     #[cfg(feature = "stats")]
     &nbdkit_stats_filter::FILTER,
+    #[cfg(feature = "tls-fallback")]
+    &nbdkit_tls_fallback_filter::FILTER,
     #[cfg(feature = "truncate")]
     &nbdkit_truncate_filter::FILTER,
 ];

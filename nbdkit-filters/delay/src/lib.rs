@@ -3,9 +3,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod nap;
-
-use nap::nap;
 use nbdkit_filter::*;
 use std::{path::PathBuf, time::Duration};
 
@@ -54,7 +51,7 @@ impl Filter for Delay {
         let connection = req.connection.clone();
         let waited = match self.now(self.params.open) {
             None => Op::ok(()),
-            Some(delay) => Op::wait(async move { nap(delay, &connection).await }),
+            Some(delay) => Op::wait(async move { connection.nap(delay).await }),
         };
         waited.and_then(move |()| {
             let connection = req.connection.clone();
@@ -114,7 +111,7 @@ impl Around for Slow {
         }
         let Some(delay) = self.filter.now(self.filter.of(call.kind)) else { return op(&*self.next) };
         Op::wait(async move {
-            match nap(delay, &self.connection).await {
+            match self.connection.nap(delay).await {
                 // The goodbye is passed on even if there is no time to wait for it.
                 Err(error) if call.kind != Kind::Finalize => Err(error),
                 _ => op(&*self.next).await,

@@ -3,8 +3,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-use async_io::Timer;
-use futures_lite::FutureExt;
 use nbdkit_filter::*;
 use std::time::Duration;
 
@@ -102,25 +100,12 @@ impl Retries {
                 }
                 _ => return result,
             }
-            if !self.nap().await {
+            if self.connection.nap(self.delay).await.is_err() {
                 return result;
             }
             result = attempt().await;
         }
         result
-    }
-
-    /// Waits before the next attempt. False when there is no point in making one.
-    async fn nap(&self) -> bool {
-        let rested = async {
-            Timer::after(self.delay).await;
-            true
-        };
-        let gone = async {
-            self.connection.gone().await;
-            false
-        };
-        gone.or(rested).await
     }
 }
 

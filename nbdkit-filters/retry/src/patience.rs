@@ -2,9 +2,7 @@
 //! [`Patience`]: how often one operation is tried again, and how long it waits in between.
 
 use crate::Params;
-use async_io::Timer;
-use futures_lite::FutureExt;
-use nbdkit_filter::{Connection, EOPNOTSUPP, Error, OpenRequest};
+use nbdkit_filter::{EOPNOTSUPP, Error, OpenRequest};
 use std::time::Duration;
 
 /// Of one operation, from its first failure on.
@@ -35,23 +33,10 @@ impl Patience {
         }
         self.tried += 1;
         log.debug(format_args!("retry {}: waiting {:?} before retrying", self.tried, self.delay));
-        let rested = nap(self.delay, &req.connection).await;
+        let rested = req.connection.nap(self.delay).await.is_ok();
         if self.exponential {
             self.delay = self.delay.saturating_mul(2);
         }
         rested
     }
-}
-
-/// False when the client has gone before `delay` was over, or the server stops.
-async fn nap(delay: Duration, connection: &Connection) -> bool {
-    let rested = async {
-        Timer::after(delay).await;
-        true
-    };
-    let gone = async {
-        connection.gone().await;
-        false
-    };
-    gone.or(rested).await
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Connection`] and [`OpenRequest`]: who asks, and for what.
 
-use crate::{Disk, Log, Op, Opened, Pool, Result, Server, SyncDisk, latch::Latch, sync};
+use crate::{Disk, ESHUTDOWN, Error, Log, Op, Opened, Pool, Result, Server, SyncDisk, latch::Latch, sync};
+use async_io::Timer;
 use futures_lite::FutureExt;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// Where a client comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +25,27 @@ pub enum Peer {
     Other,
 }
 
+/// The process behind a Unix domain socket, as the kernel saw it when the client connected (`SO_PEERCRED`, unix(7)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// Process id; 0 if it is in a namespace that ours does not see.
+    pub pid: i32,
+    /// Effective user id.
+    pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
+}
+
+/// The certificate that a client has shown (`--tls-verify-peer`), and that was found good. Names are in the form of
+/// RFC 4514: `CN=client,O=Example`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// Whom it is for.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+}
+
 /// What is known of one connection. Cheap to clone; a disk or layer keeps what it needs of it.
 #[derive(Clone)]
 pub struct Connection(Arc<Inner>);
@@ -32,8 +54,11 @@ struct Inner {
     server: Server,
     number: u64,
     peer: Peer,
+    credentials: Option<Credentials>,
+    security_label: Option<String>,
     pool: Pool,
     gone: Latch,
+    aborted: Latch,
     log: Log,
 }
 
@@ -44,10 +69,23 @@ impl Connection {
             server: server.clone(),
             number,
             peer,
+            credentials: None,
+            security_label: None,
             pool: Pool::new(),
             gone: Latch::default(),
+            aborted: Latch::default(),
             log: server.log().connection(number),
         }))
+    }
+
+    /// Adds what the kernel knows of the process at the other end of a Unix domain socket. Only while there is one
+    /// handle; later it has no effect.
+    #[must_use]
+    pub fn with_process(mut self, credentials: Option<Credentials>, security_label: Option<String>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            (inner.credentials, inner.security_label) = (credentials, security_label);
+        }
+        self
     }
 
     /// Counts from 1.
@@ -58,6 +96,16 @@ impl Connection {
     /// Where the client comes from.
     pub fn peer(&self) -> Peer {
         self.0.peer
+    }
+
+    /// The process behind a Unix domain socket; `None` for other peers.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.0.credentials
+    }
+
+    /// Its label under SELinux or another security module (`SO_PEERSEC`); `None` where there is none.
+    pub fn security_label(&self) -> Option<&str> {
+        self.0.security_label.as_deref()
     }
 
     /// The process it belongs to.
@@ -78,6 +126,33 @@ impl Connection {
     /// Closes the connection: requests in flight are finished, nothing more is read.
     pub fn disconnect(&self) {
         self.0.gone.set();
+    }
+
+    /// Closes the connection at once: what is in flight is finished, but the client gets no more replies.
+    pub fn abort(&self) {
+        self.0.aborted.set();
+        self.0.gone.set();
+    }
+
+    /// Whether [`abort`](Connection::abort) was called.
+    pub fn is_aborted(&self) -> bool {
+        self.0.aborted.is_set()
+    }
+
+    /// Sleeps for `time`, unless the client goes or the server stops meanwhile.
+    ///
+    /// # Errors
+    /// `ESHUTDOWN` as soon as that happens.
+    pub async fn nap(&self, time: Duration) -> Result<()> {
+        let gone = async {
+            self.gone().await;
+            Err(Error::new(ESHUTDOWN, format!("a wait of {time:?} was cut short: the connection is closing")))
+        };
+        let woken = async {
+            Timer::after(time).await;
+            Ok(())
+        };
+        gone.or(woken).await
     }
 
     /// Whether the client has gone, was sent away, or the server stops.
@@ -101,6 +176,8 @@ pub struct OpenRequest {
     pub read_only: bool,
     /// The client speaks TLS.
     pub tls: bool,
+    /// The certificate it has shown, if any was asked for.
+    pub certificate: Option<Arc<Certificate>>,
     /// The connection.
     pub connection: Connection,
     log: Log,
@@ -113,6 +190,7 @@ impl OpenRequest {
             export: export.into(),
             read_only: false,
             tls: false,
+            certificate: None,
             connection: connection.clone(),
             log: connection.log().clone(),
         }

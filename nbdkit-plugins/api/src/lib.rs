@@ -62,7 +62,7 @@ pub mod conformance;
 
 pub use around::{Around, Call, Kind, around};
 pub use buf::{Buf, BufMut};
-pub use connection::{Connection, OpenRequest, Peer};
+pub use connection::{Certificate, Connection, Credentials, OpenRequest, Peer};
 pub use data::{Data, FileRange, Run};
 pub use disk::{Disk, Flags, Span};
 pub use emulate::Emulate;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The ssh plugin: says here what it does.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+use nbdkit_plugin::*;
+
+/// How the plugin is announced.
+pub static PLUGIN: PluginEntry = PluginEntry::new::<Ssh>("ssh", "says here what it does");
+
+params! {
+    struct Params {
+        /// Size of the disk.
+        [magic] "size" => size: Size = Size(0),
+    }
+}
+
+#[derive(Default)]
+struct Ssh {
+    params: Params,
+}
+
+impl Plugin for Ssh {
+    fn params(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.params)
+    }
+
+    fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
+        // `inline` is for code that never sleeps. What may sleep goes through `req.blocking(move || Ok(disk))`,
+        // and a `Disk` with operations of its own kind through `req.ready(disk)`.
+        req.inline(SshDisk { size: self.params.size.0 })
+    }
+}
+
+struct SshDisk {
+    size: u64,
+}
+
+impl SyncDisk for SshDisk {
+    fn info(&self) -> Result<Info> {
+        Ok(Info::read_only(self.size))
+    }
+
+    fn pread(&self, buf: &mut [u8], _offset: u64) -> Result<()> {
+        buf.fill(0xff);
+        Ok(())
+    }
+}
