@@ -1,3 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLS for an NBD byte stream, both halves: bytes in, bytes out.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod acceptor;
+mod buffer;
+mod certificates;
+mod connector;
+mod directory;
+mod engine;
+mod error;
+mod library;
+mod name;
+mod pem;
+mod priority;
+mod psk;
+mod session;
+
+pub use acceptor::Acceptor;
+pub use connector::{ClientCertificates, Connector};
+pub use directory::Directory;
+pub use engine::{Engine, Read};
+pub use error::{Error, ErrorKind};
+pub use priority::Priority;
+pub use session::{PeerCertificate, Session};

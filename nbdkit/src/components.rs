@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Components`]: the plugin and the filters of this run, from the command line to the chain that serves.
 //!
-//! The calls come in this order: [`find`](Components::find), [`configure`](Components::configure),
+//! The calls come in this order: [`find`](Components::find), [`startup`](Components::startup),
+//! [`debug`](Components::debug), [`configure`](Components::configure),
 //! [`complete`](Components::complete), [`get_ready`](Components::get_ready), and after the fork
 //! [`after_fork`](Components::after_fork), which makes the chain. Parameters walk from the client to the plugin;
 //! getting ready starts at the plugin, so that what is behind a filter is ready before it.
@@ -14,7 +15,9 @@ use crate::{
     trace::{Detail, trace},
 };
 use nbdkit_filter::{Filter, FilterEntry, Next};
-use nbdkit_plugin::{Arc, Log, ParamSet, ParamSpec, Plugin, PluginEntry, Result, Server, Taken, ThreadModel};
+use nbdkit_plugin::{
+    Arc, Log, ParamSet, ParamSpec, Plugin, PluginEntry, Result, Server, Startup, Taken, ThreadModel,
+};
 use std::{
     borrow::Cow,
     ffi::{OsStr, OsString},
@@ -42,6 +45,8 @@ pub struct Description {
     pub summary: &'static str,
     /// Its parameters.
     pub params: Vec<ParamSpec>,
+    /// Its debug flags.
+    pub debug: Vec<ParamSpec>,
 }
 
 impl Description {
@@ -67,6 +72,38 @@ impl Components {
         let filters = filters.iter().map(|name| catalogue.filter(name)).collect::<Result<Vec<_>>>()?;
         let filters = filters.into_iter().map(|entry| (entry, (entry.create)())).collect();
         Ok(Components { entry, plugin: (entry.create)(), filters, log, detail: Detail::default() })
+    }
+
+    /// Tells them what the process is like; `stdin` says whether they may read standard input.
+    pub fn startup(&mut self, stdin: bool) {
+        let startup = |name| Startup::new(self.log.named(name)).with_stdin(stdin);
+        for (entry, filter) in &mut self.filters {
+            filter.startup(&startup(entry.name));
+        }
+        self.plugin.startup(&startup(self.entry.name));
+    }
+
+    /// Sets a debug flag (`-D COMPONENT.FLAG=VALUE`) of all components of that name. In flags, dots and underscores
+    /// are the same.
+    ///
+    /// # Errors
+    /// When the value is out of range.
+    pub fn debug(&mut self, component: &str, flag: &str, value: i32) -> Result<Taken> {
+        let (flag, value) = (flag.replace('_', "."), OsString::from(value.to_string()));
+        let mut taken = Taken::No;
+        let mut set = |name: &str, flags: Option<&mut dyn ParamSet>| -> Result<()> {
+            if let (true, Some(flags)) = (name == component, flags)
+                && flags.set(&flag, &value)? == Taken::Yes
+            {
+                taken = Taken::Yes;
+            }
+            Ok(())
+        };
+        for (entry, filter) in &mut self.filters {
+            set(entry.name, filter.debug_flags())?;
+        }
+        set(self.entry.name, self.plugin.debug_flags())?;
+        Ok(taken)
     }
 
     /// Gives every word behind the plugin to the first component that takes it, from the client to the plugin.
@@ -198,6 +235,7 @@ impl Components {
             name: entry.name,
             summary: entry.summary,
             params: specs(filter.params()),
+            debug: specs(filter.debug_flags()),
         });
         let mut all: Vec<_> = filters.collect();
         all.push(self.describe_plugin());
@@ -211,6 +249,7 @@ impl Components {
             name: self.entry.name,
             summary: self.entry.summary,
             params: specs(self.plugin.params()),
+            debug: specs(self.plugin.debug_flags()),
         }
     }
 
@@ -237,6 +276,13 @@ mod tests {
     #[test]
     fn from_the_command_line_to_the_chain() {
         let (mut components, log) = recorded("disk", &["outer", "inner"]);
+        components.startup(true);
+        assert_eq!(log.take(), ["disk: startup, stdin true"]);
+        assert_eq!(components.debug("disk", "part_sizes", 1).unwrap(), Taken::Yes);
+        assert_eq!(components.debug("disk", "part.sizes", 7).unwrap(), Taken::Yes);
+        for (component, flag) in [("disk", "other"), ("outer", "part.sizes"), ("disk2", "part.sizes")] {
+            assert_eq!(components.debug(component, flag, 1).unwrap(), Taken::No, "{component}.{flag}");
+        }
         components.configure(&words(&["1M", "count=2", "size=2M", "piece=a"])).unwrap();
         assert_eq!(
             log.take(),
@@ -272,7 +318,7 @@ mod tests {
             log.take(),
             [
                 "disk: after_fork",
-                ": disk of 2097152, ready true",
+                ": disk of 2097152, ready true, shown 7",
                 "inner: after_fork",
                 ": inner over serialize_requests",
                 "outer: after_fork",

@@ -5,17 +5,18 @@ use crate::{
     connection::{Service, Spinners},
     listen::{Listener, Listeners},
     serve::{self, Clients},
+    tls::{self, Offer},
 };
 use async_executor::Executor;
 use event_listener::Event;
 use nbd_proto::server::Config;
 use nbdkit_filter::{Filter, Next};
-use nbdkit_plugin::{Error, LogSink, Plugin, Result, Server};
+use nbdkit_plugin::{Error, Log, LogSink, Plugin, Result, Server, Startup};
 use std::{fmt, path::Path, sync::Arc, thread, time::Duration};
 
 /// What is to be served, and how.
 ///
-/// The plugin is asked to `config_complete`, `get_ready` and `after_fork`; give it its parameters before.
+/// The plugin is called for `startup`, `config_complete`, `get_ready` and `after_fork`; give it its parameters before.
 pub struct Embedded {
     name: &'static str,
     plugin: Box<dyn Plugin>,
@@ -25,6 +26,7 @@ pub struct Embedded {
     threads: usize,
     timeout: Option<Duration>,
     config: Config,
+    tls: Option<Offer>,
 }
 
 /// Says nothing.
@@ -50,6 +52,7 @@ impl Embedded {
             threads: 16,
             timeout: None,
             config: Config::default(),
+            tls: None,
         }
     }
 
@@ -89,6 +92,15 @@ impl Embedded {
         self
     }
 
+    /// Lets clients encrypt, or with `required` refuses all that do not. Overrides what [`config`](Embedded::config) says
+    /// of TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, acceptor: nbd_tls::Acceptor, required: bool) -> Embedded {
+        let (named, detail) = (tls::Named::Nothing, tls::Detail::default());
+        self.tls = Some(Offer { acceptor, required, named, detail });
+        self
+    }
+
     /// Listens on a Unix domain socket at `path`, which must not exist, and serves on threads of its own.
     ///
     /// # Errors
@@ -103,9 +115,13 @@ impl Embedded {
     /// # Errors
     /// When plugin or filters cannot get ready.
     pub fn listen(mut self, sockets: Vec<Listener>) -> Result<Running> {
+        let log = Log::new(self.sink.clone());
+        let startup = |name| Startup::new(log.named(name));
+        self.plugin.startup(&startup(self.name));
         self.plugin.config_complete()?;
         self.plugin.get_ready()?;
-        for (_, filter) in &mut self.filters {
+        for (name, filter) in &mut self.filters {
+            filter.startup(&startup(*name));
             filter.config_complete()?;
             filter.get_ready()?;
         }
@@ -113,7 +129,7 @@ impl Embedded {
         let (stopped, (ready, started)) = (stop.listen(), std::sync::mpsc::sync_channel(1));
         let main = move || {
             let executor = Arc::new(Executor::new());
-            let server = Server::new(executor.clone(), self.sink.clone());
+            let server = Server::new(executor.clone(), self.sink.clone()).with_read_only(self.read_only);
             serve::run(&executor, async {
                 let (service, chain) = match self.start(&server).await {
                     Ok(service) => service,
@@ -162,7 +178,8 @@ impl Embedded {
         let service = Service {
             server: server.clone(),
             chain: chain.clone(),
-            config: self.config,
+            config: self.config.tls(self.tls.as_ref().map_or(tls::REFUSAL, Offer::policy)),
+            tls: self.tls,
             read_only: self.read_only,
             threads: self.threads,
             timeout: self.timeout,

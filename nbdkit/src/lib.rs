@@ -15,11 +15,13 @@ mod lifecycle;
 pub mod listen;
 pub mod log;
 mod notify;
+pub mod origin;
 mod privileges;
 mod process;
 pub mod registry;
 mod security_label;
 pub mod serve;
+pub mod tls;
 pub mod trace;
 pub mod wire;
 

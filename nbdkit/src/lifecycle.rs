@@ -5,17 +5,18 @@
 
 use crate::{
     activation, captive,
-    cli::{
-        self, DebugFlag, Options, Task, Tls, UnixSocket, dump, help, names::Catalogue, options, uri, version,
-    },
+    cli::{self, DebugFlag, Options, Task, UnixSocket, dump, help, names::Catalogue, options, uri, version},
     components::Components,
     connection::{Service, Spinners},
     listen::{Listener, Listeners, TemporaryDirectory},
     log::Sink,
-    notify, privileges,
+    notify,
+    origin::Origin,
+    privileges,
     process::{self, Side},
     security_label,
     serve::{self, Clients, Signals},
+    tls::{self, Named, Offer},
     trace::Detail,
     wire::Wire,
 };
@@ -24,7 +25,7 @@ use nbd_proto::{
     server::{Config, Style},
     wire::HandshakeFlags,
 };
-use nbdkit_plugin::{Error, Log, LogSink, Result, Server};
+use nbdkit_plugin::{Error, Log, LogSink, Result, Server, Taken};
 use nix::{
     sys::{
         mman::{MlockAllFlags, mlockall},
@@ -89,23 +90,27 @@ fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> 
     }
     let announced = activation::announced()?;
     cli::check(options, announced.is_some())?;
-    not_yet(options)?;
+    let offer = match task {
+        Task::Serve => Offer::make(options, |line| eprintln!("nbdkit: warning: {line}"))?,
+        _ => None,
+    };
     let inherited = announced.map(activation::inherited).transpose()?;
     let plugin = options.plugin.as_deref().ok_or_else(|| no_plugin(task))?;
     let log = Log::new(sink.clone());
     let mut components = Components::find(catalogue, plugin, &options.filters, log)?;
+    components.startup(!options.single);
+    components.detail = debug_flags(options, sink, &mut components)?;
     match task {
-        Task::Help => return say(&help::help_of(&mut components)),
+        Task::Help => return say(&help::help_of(&mut components, options.verbose)),
         Task::Version => return say(&version::version(Some(&components))),
         _ => components.configure(&options.parameters)?,
     }
     if task == Task::DumpPlugin {
         return say(&dump::dump_plugin(&mut components, &program));
     }
-    components.detail = debug_flags(options, sink);
     components.complete()?;
     components.get_ready()?;
-    Bound::bind(options, sink.clone(), components, inherited)?.go()
+    Bound::bind(options, sink.clone(), components, offer, inherited)?.go()
 }
 
 /// What this program can do besides serving.
@@ -113,7 +118,7 @@ const ABILITIES: dump::Abilities = dump::Abilities {
     exit_with_parent: true,
     selinux: true,
     timeout: true,
-    tls: false,
+    tls: cfg!(feature = "tls"),
     vsock: true,
     zstd: cfg!(feature = "zstd"),
 };
@@ -129,8 +134,8 @@ fn no_plugin(task: Task) -> Error {
     })
 }
 
-/// `-D`: those of the server. Others are for components, none of which has any; that is worth a warning, no more.
-fn debug_flags(options: &Options, sink: &Sink) -> Detail {
+/// `-D`: those of the server and those of components. One that nobody knows is worth a warning, no more.
+fn debug_flags(options: &Options, sink: &Sink, components: &mut Components) -> Result<Detail> {
     let mut detail = Detail::default();
     for DebugFlag { component, flag, value } in &options.debug {
         match (component.as_str(), flag.replace('_', ".").as_str()) {
@@ -141,11 +146,16 @@ fn debug_flags(options: &Options, sink: &Sink) -> Detail {
                     sink.debug("", format_args!("environ: {}={}", name.display(), value.display()));
                 }
             }
-            ("nbdkit", "environ") => {}
-            _ => eprintln!("nbdkit: warning: debug flag -D {component}.{flag} was not used"),
+            // The offer of TLS knows them.
+            ("nbdkit", "environ" | "tls.log" | "tls.session") => {}
+            _ => {
+                if components.debug(component, flag, *value)? == Taken::No {
+                    eprintln!("nbdkit: warning: debug flag -D {component}.{flag} was not used");
+                }
+            }
         }
     }
-    detail
+    Ok(detail)
 }
 
 fn lines(words: &[String]) -> String {
@@ -163,21 +173,6 @@ fn say(text: &str) -> Result<u8> {
     }
 }
 
-/// Options that are understood but not acted on yet are refused: a server that silently left out what it was asked
-/// for could not be trusted.
-fn not_yet(options: &Options) -> Result<()> {
-    let asked = [
-        ("--tls", matches!(options.tls, Some(Tls::On | Tls::Require))),
-        ("--tls-certificates", options.tls_certificates.is_some()),
-        ("--tls-psk", options.tls_psk.is_some()),
-        ("--tls-verify-peer", options.tls_verify_peer),
-    ];
-    match asked.into_iter().find(|(_, asked)| *asked) {
-        Some((option, _)) => Err(Error::invalid(format!("{option} is not available in this nbdkit yet"))),
-        None => Ok(()),
-    }
-}
-
 /// Where clients will come from.
 enum Place {
     Sockets(Vec<Listener>),
@@ -190,6 +185,7 @@ struct Bound<'o> {
     options: &'o Options,
     sink: Arc<Sink>,
     components: Components,
+    offer: Option<Offer>,
     place: Place,
     directory: Option<TemporaryDirectory>,
     uri: Option<String>,
@@ -221,6 +217,7 @@ impl<'o> Bound<'o> {
         options: &'o Options,
         sink: Arc<Sink>,
         components: Components,
+        offer: Option<Offer>,
         inherited: Option<Vec<Listener>>,
     ) -> Result<Bound<'o>> {
         if options.swap {
@@ -232,8 +229,18 @@ impl<'o> Bound<'o> {
             security_label::labelled(options.selinux_label.as_deref(), || listen(options, inherited))?;
         let Listeners { sockets, port, directory } = listeners;
         let place = if options.single { Place::Stdio } else { Place::Sockets(sockets) };
-        let mut bound =
-            Bound { options, sink, components, place, directory, uri: None, port, unixsocket, activated };
+        let mut bound = Bound {
+            options,
+            sink,
+            components,
+            offer,
+            place,
+            directory,
+            uri: None,
+            port,
+            unixsocket,
+            activated,
+        };
         bound.uri = bound.find_uri();
         Ok(bound)
     }
@@ -246,7 +253,8 @@ impl<'o> Bound<'o> {
             None if self.options.vsock => uri::Place::Vsock(port.as_deref()),
             None => uri::Place::Tcp(port.as_deref()),
         };
-        Some(uri::uri(&uri::Uri { place, export: &self.options.exportname, tls: None }))
+        let tls = self.offer.as_ref().and_then(Offer::credentials);
+        Some(uri::uri(&uri::Uri { place, export: &self.options.exportname, tls }))
     }
 
     /// On to the end; what returns is how the process ends. However it does, of its directory nothing is left.
@@ -280,13 +288,20 @@ impl<'o> Bound<'o> {
             Side::Parent(server) => {
                 let command = self.options.run.clone().unwrap_or_default();
                 let port = self.options.port.as_ref().and(self.port).map(|port| port.to_string());
+                let (tls_certificates, tls_psk) = match self.offer.as_ref().map(|offer| &offer.named) {
+                    Some(Named::Certificates(directory)) => (Some(&**directory), None),
+                    Some(Named::Psk(file)) => (None, Some(&**file)),
+                    Some(Named::Nothing) | None => (None, None),
+                };
                 let script = captive::script(
                     &captive::Variables {
                         uri: self.uri.as_deref().unwrap_or_default(),
                         exportname: &self.options.exportname,
                         port: port.as_deref().unwrap_or_default(),
                         unixsocket: self.unixsocket.as_deref(),
-                        ..captive::Variables::default()
+                        tls: self.offer.as_ref().map(Offer::number),
+                        tls_certificates,
+                        tls_psk,
                     },
                     &command,
                 );
@@ -326,15 +341,16 @@ impl<'o> Bound<'o> {
     fn serve(mut self) -> Result<()> {
         let clients = self.clients()?;
         let executor = Arc::new(Executor::new());
-        let server = Server::new(executor.clone(), self.sink.clone());
         let options = self.options;
-        let components = self.components;
+        let server = Server::new(executor.clone(), self.sink.clone()).with_read_only(options.readonly);
+        let (components, offer) = (self.components, self.offer);
         serve::run(&executor, async {
             let chain = components.after_fork(&server).await?;
             let service = Arc::new(Service {
                 server: server.clone(),
                 chain: chain.clone(),
-                config: config(options),
+                config: config(options).tls(offer.as_ref().map_or(tls::REFUSAL, Offer::policy)),
+                tls: offer,
                 read_only: options.readonly,
                 threads: options.threads as usize,
                 timeout: options.timeout,
@@ -382,10 +398,12 @@ impl Waiting {
                 let sockets = sockets.into_iter().map(|socket| socket.start(keepalive));
                 Clients::Listen(sockets.collect::<Result<_>>()?)
             }
-            Waiting::Stdio(input, output) => Clients::One(
-                Wire::pair(input, output)
-                    .map_err(|error| Error::io(error, "-s: standard input and output"))?,
-            ),
+            Waiting::Stdio(input, output) => {
+                let origin = Origin::of(&input);
+                let wire = Wire::pair(input, output)
+                    .map_err(|error| Error::io(error, "-s: standard input and output"))?;
+                Clients::One(wire, origin)
+            }
         })
     }
 }

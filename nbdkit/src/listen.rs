@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Listening sockets: TCP on one or all addresses, Unix domain, AF_VSOCK.
 
-use crate::{cli::Options, wire::Wire};
+use crate::{cli::Options, origin::Origin, wire::Wire};
 use async_io::Async;
 use nbdkit_plugin::{Error, Peer, Result};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -203,11 +203,12 @@ pub struct Accepting {
 
 impl Accepting {
     /// The next client. Errors of one client's connection are not errors of the socket, and passed over.
-    pub async fn accept(&self) -> io::Result<(Wire, Peer)> {
+    pub async fn accept(&self) -> io::Result<(Wire, Origin)> {
         loop {
             let accepted = self.socket.read_with(Socket::accept).await.and_then(|(socket, address)| {
-                let peer = self.greet(&socket, &address);
-                Ok((Wire::socket(socket)?, peer))
+                let origin = Origin::accepted(&socket, &address);
+                self.tune(&socket, origin.peer);
+                Ok((Wire::socket(socket)?, origin))
             });
             match accepted {
                 Ok(client) => return Ok(client),
@@ -221,24 +222,21 @@ impl Accepting {
         }
     }
 
-    fn greet(&self, socket: &Socket, address: &SockAddr) -> Peer {
-        if let Some(address) = address.as_socket() {
-            // Replies are complete messages: waiting for more to say (Nagle) only delays them.
-            let _ = socket.set_tcp_nodelay(true);
-            if self.keepalive {
-                let _ = socket.set_keepalive(true);
+    fn tune(&self, socket: &Socket, peer: Peer) {
+        match peer {
+            Peer::Ip(_) => {
+                // Replies are complete messages: waiting for more to say (Nagle) only delays them.
+                let _ = socket.set_tcp_nodelay(true);
+                if self.keepalive {
+                    let _ = socket.set_keepalive(true);
+                }
             }
-            return Peer::Ip(address);
-        }
-        match address.as_vsock_address() {
-            Some((cid, port)) => Peer::Vsock { cid, port },
-            None if address.is_unix() => {
+            Peer::Unix => {
                 // A reply of 256 KiB goes out in one piece; with the usual 208 KiB client and server take turns.
                 // Many systems allow no more than that (net.core.wmem_max): then it stays as it was.
                 let _ = socket.set_send_buffer_size(SEND_BUFFER);
-                Peer::Unix
             }
-            None => Peer::Other,
+            _ => {}
         }
     }
 }

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The running server: threads, accepting clients, and an orderly end.
 
-use crate::{connection::Service, listen::Accepting, wire::Wire};
+use crate::{connection::Service, listen::Accepting, origin::Origin, wire::Wire};
 use async_executor::Executor;
 use async_io::Async;
 use async_lock::Mutex;
 use event_listener::Event;
-use futures_lite::{FutureExt, StreamExt, future::yield_now, stream};
-use nbdkit_plugin::{Error, Peer, Result, ThreadModel};
+use futures_lite::{FutureExt, Stream, StreamExt, future::yield_now, stream};
+use futures_util::stream::FuturesUnordered;
+use nbdkit_plugin::{Error, Result, ThreadModel};
 use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
 use std::{
+    future::poll_fn,
     num::NonZero,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::Poll,
     thread,
 };
 
@@ -43,6 +47,13 @@ pub fn run<T>(executor: &Arc<Executor<'static>>, main: impl Future<Output = T>) 
         // With fewer threads it is slower, not wrong.
         let _ = builder.spawn(move || async_io::block_on(executor.run(done)));
     }
+    // The executor polls its own future after every task it has run. What waits in `main` must be asked only when it
+    // is woken: accept(2) and the signals would cost three system calls each time.
+    let mut main: FuturesUnordered<_> = [main].into_iter().collect();
+    let main = poll_fn(|cx| match Pin::new(&mut main).poll_next(cx) {
+        Poll::Ready(Some(result)) => Poll::Ready(result),
+        _ => Poll::Pending,
+    });
     let result = async_io::block_on(executor.run(main));
     // Not joined: one may be stuck in a plugin whose request is left in flight.
     done.notify(usize::MAX);
@@ -68,8 +79,8 @@ pub async fn serve(
         });
         match clients {
             Clients::Listen(sockets) => stop.or(accept(&service, sockets)).await,
-            Clients::One(wire) => {
-                let only = server.spawn(async move { service.serve(1, wire, Peer::Other).await });
+            Clients::One(wire, origin) => {
+                let only = server.spawn(async move { service.serve(1, wire, origin).await });
                 let ended = async {
                     only.join().await;
                     Ok(())
@@ -95,7 +106,7 @@ pub enum Clients {
     /// Sockets.
     Listen(Vec<Accepting>),
     /// `-s`: there is one.
-    One(Wire),
+    One(Wire, Origin),
 }
 
 async fn accept(service: &Arc<Service>, sockets: Vec<Accepting>) -> Result<()> {
@@ -106,8 +117,8 @@ async fn accept(service: &Arc<Service>, sockets: Vec<Accepting>) -> Result<()> {
         arrivals = arrivals.or(of_one).boxed();
     }
     while let Some(arrival) = arrivals.next().await {
-        let (wire, peer) = arrival.map_err(|error| Error::io(error, "accept"))?;
-        door.enter(wire, peer);
+        let (wire, origin) = arrival.map_err(|error| Error::io(error, "accept"))?;
+        door.enter(wire, origin);
         // A crowd that never ends would keep this thread from everything else, the end of the server included.
         yield_now().await;
     }
@@ -150,7 +161,7 @@ impl Door {
         Door { service, count: AtomicU64::new(0), one_at_a_time: serial.then(Arc::default) }
     }
 
-    fn enter(&self, wire: Wire, peer: Peer) {
+    fn enter(&self, wire: Wire, origin: Origin) {
         let (service, turn) = (self.service.clone(), self.one_at_a_time.clone());
         let number = self.count.fetch_add(1, Relaxed) + 1;
         drop(self.service.server.spawn(async move {
@@ -158,7 +169,7 @@ impl Door {
                 Some(turn) => Some(turn.lock().await),
                 None => None,
             };
-            service.serve(number, wire, peer).await;
+            service.serve(number, wire, origin).await;
         }));
     }
 }

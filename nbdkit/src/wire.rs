@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Wire`]: the bytes to and from one client.
 
+mod secured;
+
+pub use secured::{Ending, Handshake};
+
+use crate::tls::engine::{Engine, Session};
 use async_io::Async;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::FileType,
     io::Errno,
 };
+use secured::Secured;
 use std::{
     fs::File,
     io::{self, IoSlice, IoSliceMut},
@@ -15,6 +21,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     thread::{self, JoinHandle},
 };
@@ -26,6 +33,8 @@ pub struct Wire {
     output: Option<Async<OwnedFd>>,
     /// Carries the output to something that cannot be waited for.
     carrier: Option<Carrier>,
+    /// Once the client has asked for TLS. Nobody else ever has the lock: it only makes a shared wire do.
+    secured: Option<Box<Mutex<Secured>>>,
 }
 
 type Carrier = JoinHandle<io::Result<u64>>;
@@ -33,32 +42,87 @@ type Carrier = JoinHandle<io::Result<u64>>;
 impl Wire {
     /// Both directions through one socket.
     pub fn socket(socket: impl Into<OwnedFd>) -> io::Result<Wire> {
-        Ok(Wire { input: Async::new(socket.into())?, output: None, carrier: None })
+        Ok(Wire { input: Async::new(socket.into())?, output: None, carrier: None, secured: None })
     }
 
     /// One direction each. Files, and devices such as `/dev/null`, cannot be waited for: threads carry their bytes.
     pub fn pair(input: OwnedFd, output: OwnedFd) -> io::Result<Wire> {
         let ((input, _), (output, carrier)) =
             (waitable(input, Direction::In)?, waitable(output, Direction::Out)?);
-        Ok(Wire { input: Async::new(input)?, output: Some(Async::new(output)?), carrier })
+        Ok(Wire { input: Async::new(input)?, output: Some(Async::new(output)?), carrier, secured: None })
     }
 
     fn output(&self) -> &Async<OwnedFd> {
         self.output.as_ref().unwrap_or(&self.input)
     }
 
-    /// What is there, now. `None`: nothing yet. 0: the client has closed its side.
-    pub fn try_read(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
-        now(rustix::io::readv(self.input.as_fd(), bufs))
+    /// From now on everything goes through `engine`; begin with [`try_handshake`](Wire::try_handshake).
+    pub fn secure(&mut self, engine: Engine) {
+        self.secured = Some(Box::new(Mutex::new(Secured::new(engine))));
     }
 
-    /// As much as goes, now. `None`: nothing goes.
+    fn secured(&self) -> Option<MutexGuard<'_, Secured>> {
+        // An engine that panicked half-way has failed; what it says next is an error at worst.
+        self.secured.as_ref().map(|secured| secured.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Goes on with the TLS handshake as far as that is possible now.
+    ///
+    /// # Errors
+    /// Why it has failed; [`flush`](Wire::flush) then tells the client.
+    pub fn try_handshake(&self) -> io::Result<Handshake> {
+        match self.secured() {
+            Some(mut secured) => secured.handshake(self.input.as_fd(), self.output().as_fd()),
+            None => Ok(Handshake::Done),
+        }
+    }
+
+    /// Looks at what the TLS handshake has agreed on.
+    pub fn session<T>(&self, look: impl FnOnce(&Session) -> T) -> Option<T> {
+        self.secured()?.engine().session().map(look)
+    }
+
+    /// How the client has ended its side of a TLS connection, if it has.
+    pub fn ending(&self) -> Option<Ending> {
+        self.secured()?.ending()
+    }
+
+    /// Sends what TLS has to say by itself; whether all of it went.
+    pub fn flush(&self) -> io::Result<bool> {
+        let Some(mut secured) = self.secured() else { return Ok(true) };
+        secured.flush(self.output().as_fd())?;
+        Ok(secured.engine().output().is_empty())
+    }
+
+    /// What is there, now. `None`: nothing yet. 0: the client has closed its side.
+    pub fn try_read(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
+        match self.secured() {
+            None => now(rustix::io::readv(self.input.as_fd(), bufs)),
+            Some(mut secured) => secured.try_read(self.input.as_fd(), self.output().as_fd(), bufs),
+        }
+    }
+
+    /// As much as goes, now. `None`: nothing goes; then the next call must begin with the same bytes, of which TLS has taken
+    /// some.
     pub fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
-        now(rustix::io::writev(self.output().as_fd(), bufs))
+        match self.secured() {
+            None => now(rustix::io::writev(self.output().as_fd(), bufs)),
+            Some(mut secured) => secured.try_write(self.output().as_fd(), bufs),
+        }
     }
 
     /// Ready when [`try_read`](Wire::try_read) is worth another call. Errors show there.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(secured) = self.secured()
+            && (secured.readable() || secured.restless() && self.output().poll_writable(cx).is_ready())
+        {
+            return Poll::Ready(());
+        }
+        self.poll_arrival(cx)
+    }
+
+    /// Ready when the socket has something, whatever it is.
+    pub fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.input.poll_readable(cx).map(|_| ())
     }
 
@@ -74,8 +138,28 @@ impl Wire {
         matches!(poll(&mut fds, Some(&now)), Ok(1..))
     }
 
+    /// Gives back memory, before a wait that may be long.
+    pub fn rest(&self) {
+        if let Some(mut secured) = self.secured() {
+            secured.rest();
+        }
+    }
+
+    /// Throws away what the client still says, now. `None`: nothing yet. 0: it has closed its side.
+    pub fn discard(&self) -> io::Result<Option<usize>> {
+        now(rustix::io::read(self.input.as_fd(), &mut [0; 4096]))
+    }
+
+    /// Tells the client that nothing more comes, and still listens.
+    pub fn finish(&self) {
+        let _ = socket2::SockRef::from(self.output()).shutdown(Shutdown::Write);
+    }
+
     /// Tells the client that nothing more comes. Errors (a pipe, a client that has gone) do not matter any more.
     pub fn shutdown(mut self) {
+        if let Some(mut secured) = self.secured() {
+            secured.close(self.output().as_fd());
+        }
         let _ = socket2::SockRef::from(self.output()).shutdown(Shutdown::Both);
         if let Some(carrier) = self.carrier.take() {
             // The last of the output is on its way; the process must not end before it.

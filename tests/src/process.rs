@@ -2,6 +2,7 @@
 //! What the kernel tells of a process: memory, threads, open descriptors, whether it still runs.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -50,6 +51,21 @@ impl Process {
         // A descriptor may be closed while we look.
         let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    }
+
+    /// Number of open descriptors.
+    pub fn descriptors(self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count()
+    }
+
+    /// How long it has kept CPUs busy so far.
+    pub fn cpu_time(self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).expect("the process runs");
+        // Behind the name, which may have anything in it; utime and stime are fields 14 and 15 (proc(5)).
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+        // USER_HZ is 100 wherever Linux runs.
+        Duration::from_millis(ticks * 10)
     }
 
     fn status(self, key: &str) -> u64 {

@@ -49,6 +49,16 @@ pub struct About {
     /// What it does, in one line.
     pub summary: String,
     pub params: Vec<Param>,
+    /// Its debug flags: `-D NAME.FLAG=N`.
+    pub flags: Vec<Flag>,
+}
+
+/// One debug flag of a plugin or filter.
+#[derive(Debug, PartialEq)]
+pub struct Flag {
+    /// `-D file.zero=N`
+    pub usage: String,
+    pub explanation: String,
 }
 
 /// One parameter of a plugin or filter.
@@ -60,7 +70,10 @@ pub struct Param {
     pub kind: String,
     /// A value alone is for this one.
     pub magic: bool,
+    /// One paragraph, with notes at its end.
     pub explanation: String,
+    /// More paragraphs, for the manual.
+    pub details: Vec<String>,
 }
 
 impl Program {
@@ -80,12 +93,12 @@ impl Program {
         let mut program =
             Program { version: version.to_owned(), sections, plugins: Vec::new(), filters: Vec::new() };
         for name in &plugins {
-            let about = blocks(&said(path, &["--help", name])?)?;
+            let about = blocks(&said(path, &["--help", "--verbose", name])?)?;
             program.plugins.extend(about.into_iter().filter(|about| about.component.kind == Kind::Plugin));
         }
         // A filter is asked together with a plugin, any will do.
         if let Some(plugin) = plugins.first() {
-            let mut args = vec!["--help".to_owned(), plugin.clone()];
+            let mut args = vec!["--help".to_owned(), "--verbose".to_owned(), plugin.clone()];
             args.extend(filters.iter().map(|name| format!("--filter={name}")));
             let about = blocks(&said(path, &args.iter().map(String::as_str).collect::<Vec<_>>())?)?;
             program.filters.extend(about.into_iter().filter(|about| about.component.kind == Kind::Filter));
@@ -163,8 +176,17 @@ fn overview(help: &str) -> Result<Overview> {
 fn blocks(help: &str) -> Result<Vec<About>> {
     let kind =
         |block: &str| Kind::ALL.into_iter().find(|kind| block.starts_with(&format!("{}: ", kind.word())));
-    let blocks = help.split("\n\n").filter_map(|block| Some((kind(block)?, block)));
-    blocks.map(|(kind, block)| about(kind, block)).collect()
+    // An empty line stands between blocks, and between the paragraphs of one.
+    let mut blocks: Vec<(Kind, String)> = Vec::new();
+    for part in help.split("\n\n") {
+        match (kind(part), blocks.last_mut()) {
+            (Some(kind), _) => blocks.push((kind, part.to_owned())),
+            (None, Some((_, block))) => *block = format!("{block}\n\n{part}"),
+            // The options.
+            (None, None) => {}
+        }
+    }
+    blocks.iter().map(|(kind, block)| about(*kind, block)).collect()
 }
 
 fn about(kind: Kind, block: &str) -> Result<About> {
@@ -174,23 +196,28 @@ fn about(kind: Kind, block: &str) -> Result<About> {
     let (name, summary) = head.split_once(" (").ok_or_else(unclear)?;
     let summary = summary.strip_suffix(')').ok_or_else(unclear)?;
     let rows = rest.strip_prefix("(built in)").ok_or_else(unclear)?;
-    let params = table(rows.trim_start_matches('\n'), 0)?.into_iter().map(param).collect::<Result<_>>()?;
+    let rows = table(rows.trim_start_matches('\n'), 0)?;
+    let (flags, params): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(left, _)| left.starts_with("-D "));
+    let params = params.into_iter().map(param).collect::<Result<_>>()?;
     let component = Component { kind, name: name.to_owned() };
-    Ok(About { component, summary: summary.to_owned(), params })
+    Ok(About { component, summary: summary.to_owned(), params, flags: flags.into_iter().map(flag).collect() })
 }
 
 /// The two columns. A row begins at most `indent` blanks from the left; what is further right goes on with the
-/// one before.
+/// one before, after an empty line with another paragraph.
 fn table(rows: &str, indent: usize) -> Result<Vec<(String, String)>> {
     let mut table: Vec<(String, String)> = Vec::new();
     for line in rows.lines() {
         let text = line.trim_start();
-        if line.len() - text.len() <= indent {
+        if text.is_empty() {
+            let (_, right) = table.last_mut().ok_or_else(|| unclear(rows))?;
+            right.push_str("\n\n");
+        } else if line.len() - text.len() <= indent {
             let (left, right) = text.split_once("  ").unwrap_or((text, ""));
             table.push((left.to_owned(), right.trim_start().to_owned()));
         } else {
             let (_, right) = table.last_mut().ok_or_else(|| unclear(line))?;
-            let space = if right.is_empty() { "" } else { " " };
+            let space = if right.is_empty() || right.ends_with('\n') { "" } else { " " };
             *right = format!("{right}{space}{text}");
         }
     }
@@ -215,9 +242,18 @@ fn param((left, explanation): (String, String)) -> Result<Param> {
         (None, None) => (key, kind, false),
         _ => return Err(unclear(&left)),
     };
+    let mut paragraphs = explanation.split("\n\n").map(str::to_owned);
+    let explanation = paragraphs.next().unwrap_or_default();
     let mut keys = vec![key.to_owned()];
     keys.extend(also(&explanation).map(|key| key.trim_end_matches('=').to_owned()));
-    Ok(Param { keys, kind: bare(kind), magic, explanation })
+    Ok(Param { keys, kind: bare(kind), magic, explanation, details: paragraphs.collect() })
+}
+
+/// `-D file.zero=<N>`
+fn flag((left, explanation): (String, String)) -> Flag {
+    // Off is what all of them are by default.
+    let explanation = explanation.replace(" (default: 0)", "");
+    Flag { usage: left.replace("<N>", "N"), explanation }
 }
 
 /// Without the brackets around the name of a kind.

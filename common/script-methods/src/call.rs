@@ -38,10 +38,17 @@ impl Caller<'_> {
         }
     }
 
-    /// There is nobody to send away unless a client called.
+    /// Sends the client away with an answer. There is nobody to send away unless a client called.
     fn disconnect(&self) {
         if let Caller::Client(connection, _) = self {
             connection.disconnect();
+        }
+    }
+
+    /// Sends the client away at once, without another word.
+    fn abort(&self) {
+        if let Caller::Client(connection, _) = self {
+            connection.abort();
         }
     }
 
@@ -98,7 +105,8 @@ pub(crate) fn call(
     let failed = |errno| Err(failure::reported(program, &finished.errors, errno));
     match code {
         4 | 5 => caller.shutdown(),
-        6..=8 => caller.disconnect(),
+        6 => caller.abort(),
+        7 | 8 => caller.disconnect(),
         _ => {}
     }
     match code {

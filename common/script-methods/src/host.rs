@@ -123,6 +123,10 @@ impl<S: Scripts> Host<S> {
 }
 
 impl<S: Scripts> Plugin for Host<S> {
+    fn startup(&mut self, startup: &Startup) {
+        self.scripts.startup(startup);
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(self.scripts.params())
     }
@@ -184,7 +188,8 @@ impl<S: Scripts> Plugin for Host<S> {
     fn preconnect(self: Arc<Self>, connection: Connection) -> Op<'static, ()> {
         Op::blocking(move || {
             let caller = Caller::Client(&connection, connection.log());
-            self.call(caller, "preconnect", &[&word(false)], Streams::default())?.done("preconnect")
+            let read_only = word(connection.server().read_only());
+            self.call(caller, "preconnect", &[&read_only], Streams::default())?.done("preconnect")
         })
     }
 

@@ -16,11 +16,16 @@ mod tmpdir;
 pub use host::{CALLBACKS, Host};
 pub use program::Program;
 
-use nbdkit_plugin::{ParamSet, Result, Taken};
+use nbdkit_plugin::{ParamSet, Result, Startup, Taken};
 use std::{ffi::OsStr, path::Path};
 
 /// Where the scripts of a plugin come from: what the plugins built on [`Host`] differ in.
 pub trait Scripts: Default + Send + Sync + 'static {
+    /// The first call, before any parameter comes.
+    fn startup(&mut self, startup: &Startup) {
+        let _ = startup;
+    }
+
     /// The declared parameters.
     fn params(&mut self) -> &mut dyn ParamSet;
 

@@ -8,7 +8,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -32,7 +32,8 @@ impl Program {
     pub fn existing(path: &Path) -> Result<Program> {
         let absolute =
             path.canonicalize().map_err(|error| Error::io(error, format!("script={}", path.display())))?;
-        Ok(Program { path: absolute, shell: false })
+        let shell = is_for_us(&absolute);
+        Ok(Program { path: absolute, shell })
     }
 
     /// Saves a script as the file `name` of `tmpdir`, readable and executable by its owner alone.
@@ -82,6 +83,21 @@ impl Program {
     }
 }
 
+/// Whether the first line says `#!/usr/sbin/nbdkit sh`, so that it can be started as a program itself. Started like that
+/// for a method, it would start us again, and so on for ever. For the shell that line is a comment.
+fn is_for_us(path: &Path) -> bool {
+    let mut line = Vec::new();
+    // As much as the kernel reads of it, see execve(2).
+    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut line));
+    let line = line.split(|byte| *byte == b'\n').next().and_then(|line| line.strip_prefix(b"#!"));
+    let (Ok(_), Some(line)) = (read, line) else { return false };
+    let us = std::env::current_exe().ok();
+    // The first word, or behind `env` one of the others.
+    line.split(u8::is_ascii_whitespace).map(|word| Path::new(OsStr::from_bytes(word))).any(|word| {
+        word.file_name() == Some(OsStr::new("nbdkit")) || us.is_some() && word.canonicalize().ok() == us
+    })
+}
+
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(f)
@@ -93,6 +109,26 @@ mod tests {
     use super::*;
     use crate::tmpdir::TemporaryDirectory;
     use std::{fs, os::unix::fs::PermissionsExt};
+
+    #[test]
+    fn scripts_that_start_us() {
+        let tmpdir = TemporaryDirectory::create().unwrap();
+        let us = std::env::current_exe().unwrap();
+        for (line, ours) in [
+            ("#!/usr/sbin/nbdkit sh", true),
+            ("#! /nowhere/nbdkit sh", true),
+            ("#!/usr/bin/env -S nbdkit sh", true),
+            (&format!("#!{} sh", us.display()), true),
+            ("#!/bin/sh", false),
+            ("# /usr/sbin/nbdkit", false),
+            ("#!/bin/sh -e nbdkit-not", false),
+            ("", false),
+        ] {
+            let path = tmpdir.path().join("script");
+            fs::write(&path, format!("{line}\n# nbdkit sh\n")).unwrap();
+            assert_eq!(Program::existing(&path).unwrap().shell, ours, "{line}");
+        }
+    }
 
     #[test]
     fn saved_scripts() {

@@ -3,14 +3,20 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod companion;
 mod pipes;
+
+pub use companion::Companion;
 
 use child::Child;
 use pipes::{Capture, Feed, Surplus, exchange};
 use std::{
     ffi::{CString, NulError, OsStr, OsString},
     io,
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::{
+        fd::OwnedFd,
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
     process::ExitStatus,
 };
 
@@ -77,15 +83,33 @@ impl Invocation {
     /// When it cannot be started, with the error of `exec` (`ENOENT`, `EACCES`, `ENOEXEC` ...) or, for an argument with
     /// a zero byte, `InvalidInput`.
     pub fn run(&self, input: &[u8], limits: Limits) -> io::Result<Finished> {
-        let words: Result<Vec<_>, NulError> =
-            self.words.iter().map(|word| CString::new(word.as_bytes())).collect();
-        let (mut child, [stdin, stdout, stderr]) = Child::start(&words?, &self.environment()?)?;
+        let (mut child, [stdin, stdout, stderr]) = Child::start(&self.words()?, &self.environment()?)?;
         let mut feed = Feed::new(stdin, input)?;
         let mut output = Capture::new(stdout, limits.output, Surplus::Refused);
         let mut errors = Capture::new(stderr, limits.errors, Surplus::Forgotten);
         exchange(&mut feed, &mut output, &mut errors)?;
         let status = child.wait()?;
         Ok(Finished { status, surplus: output.surplus(), output: output.bytes(), errors: errors.bytes() })
+    }
+
+    /// Runs it to its end with nothing to read, and our standard output and error.
+    ///
+    /// # Errors
+    /// As those of [`run`](Invocation::run).
+    pub fn status(&self) -> io::Result<ExitStatus> {
+        Child::start_beside(&self.words()?, &self.environment()?, None)?.wait()
+    }
+
+    /// Lets it run beside us: it has nothing to read, our standard output and error, and `inherited` as descriptor 3.
+    ///
+    /// # Errors
+    /// As those of [`run`](Invocation::run).
+    pub fn start(&self, inherited: OwnedFd) -> io::Result<Companion> {
+        Child::start_beside(&self.words()?, &self.environment()?, Some(&inherited)).map(Companion)
+    }
+
+    fn words(&self) -> Result<Vec<CString>, NulError> {
+        self.words.iter().map(|word| CString::new(word.as_bytes())).collect()
     }
 
     fn environment(&self) -> Result<Vec<CString>, NulError> {

@@ -69,6 +69,16 @@ fn too_much_output_is_refused_and_too_much_of_errors_forgotten() {
 }
 
 #[test]
+fn without_looking_at_its_output() {
+    // Its input is empty, and it is waited for.
+    let file = std::env::temp_dir().join(format!("nbdkit-status-{}", std::process::id()));
+    let script = format!("cat > {}; exit 3", file.display());
+    let status = Invocation::new("/bin/sh").args(["-c", &script]).status().unwrap();
+    assert_eq!((status.code(), fs::read(&file).unwrap()), (Some(3), Vec::new()));
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn how_it_ended() {
     assert_eq!(sh("exit 7", b"", PLENTY).status.code(), Some(7));
     assert_eq!(sh("kill -9 $$", b"", PLENTY).status.signal(), Some(9));
@@ -135,4 +145,33 @@ fn it_starts_clean() {
         assert_eq!(ignored >> 12 & 1, 0, "SIGPIPE is ignored: {signals}");
     }
     assert_eq!(count, 160);
+}
+
+#[test]
+fn a_companion_runs_beside_us_until_it_is_told_to_end() {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    // Says which process it is, then waits for ever.
+    let script = "trap 'echo bye >&3; exit 7' TERM; echo $$ >&3; while :; do sleep 0.05; done";
+    let companion = Invocation::new("/bin/sh").args(["-c", script]).start(theirs.into()).unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(ours));
+    assert_eq!(lines.next().unwrap().unwrap(), companion.id().unwrap().to_string());
+    assert_eq!(companion.end(Duration::from_secs(60)).unwrap().code(), Some(7));
+    assert_eq!(lines.next().unwrap().unwrap(), "bye");
+    assert!(lines.next().is_none());
+}
+
+#[test]
+fn a_companion_that_does_not_want_to_end_is_killed() {
+    for dropped in [false, true] {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let script = "trap '' TERM; echo >&3; while :; do read x <&3; done";
+        let companion = Invocation::new("/bin/sh").args(["-c", script]).start(theirs.into()).unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(ours));
+        assert_eq!(lines.next().unwrap().unwrap(), "");
+        match dropped {
+            true => drop(companion),
+            false => assert_eq!(companion.end(Duration::ZERO).unwrap().signal(), Some(9)),
+        }
+        assert!(lines.next().is_none_or(|line| line.is_err()));
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::Next;
 use nbdkit_plugin::{
-    Arc, Connection, Disk, Export, Layer, Op, OpenRequest, Opened, ParamSet, Result, Server, Taken,
+    Arc, Connection, Disk, Export, Layer, Op, OpenRequest, Opened, ParamSet, Result, Server, Startup, Taken,
     ThreadModel, around, layer,
 };
 use std::ffi::OsStr;
@@ -13,6 +13,16 @@ use std::ffi::OsStr;
 /// The life of a filter is that of a [`Plugin`](nbdkit_plugin::Plugin): `&mut self` before the server detaches, then
 /// frozen in an [`Arc`].
 pub trait Filter: Send + Sync + 'static {
+    /// See [`Plugin::startup`](nbdkit_plugin::Plugin::startup).
+    fn startup(&mut self, startup: &Startup) {
+        let _ = startup;
+    }
+
+    /// See [`Plugin::debug_flags`](nbdkit_plugin::Plugin::debug_flags).
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        None
+    }
+
     /// See [`Plugin::params`](nbdkit_plugin::Plugin::params).
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         None

@@ -72,7 +72,7 @@ impl Layer for Policed {
             && span.len > most.into()
         {
             self.log.error(format_args!("disconnecting client due to oversize write request"));
-            self.connection.disconnect();
+            self.connection.abort();
             return Op::err(Error::new(
                 ESHUTDOWN,
                 format!(

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The cacheextents filter: says here what it does.
+//! The cacheextents filter: keeps the last answer about extents, and answers from that.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod known;
+
+use known::Known;
 use nbdkit_filter::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How the filter is announced.
-pub static FILTER: FilterEntry = FilterEntry::new::<Cacheextents>("cacheextents", "says here what it does");
+pub static FILTER: FilterEntry =
+    FilterEntry::new::<Cacheextents>("cacheextents", "keep the last answer about extents");
 
 /// The filter.
 #[derive(Default)]
@@ -14,21 +19,76 @@ pub struct Cacheextents;
 
 impl Filter for Cacheextents {
     fn open(self: Arc<Self>, next: Next, req: OpenRequest) -> Opened {
-        // A layer changes some operations; one that does the same to all of them is an `Around`.
-        next.open(req).layer(|next| Ok(CacheextentsLayer { next }))
+        next.open(req).map(|disk| match disk.info().extents {
+            true => Ok(layer(Remembering { next: disk, memory: Mutex::default() })),
+            false => Ok(disk),
+        })
     }
 }
 
-struct CacheextentsLayer {
+struct Remembering {
     next: Arc<dyn Disk>,
+    memory: Mutex<Memory>,
 }
 
-impl Layer for CacheextentsLayer {
+#[derive(Default)]
+struct Memory {
+    /// Of the last answer.
+    known: Option<Known>,
+    /// Counts changes of the disk.
+    changes: u64,
+}
+
+impl Remembering {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Nothing under this lock panics half-way; a poisoned one is as good as any.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk has changed. That is called when a change is done, not when it begins: what is answered meanwhile may
+    /// tell of the time before, and must be forgotten too.
+    fn forget(&self) {
+        let mut memory = self.memory();
+        memory.known = None;
+        memory.changes += 1;
+    }
+}
+
+impl Layer for Remembering {
     fn next(&self) -> &dyn Disk {
         &*self.next
     }
 
-    fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
-        self.next.pread(len, offset)
+    fn pwrite(&self, data: Buf, offset: u64, flags: Flags) -> Op<'_, ()> {
+        self.next.pwrite(data, offset, flags).finally(|_| self.forget())
+    }
+
+    fn trim(&self, span: Span, flags: Flags) -> Op<'_, ()> {
+        self.next.trim(span, flags).finally(|_| self.forget())
+    }
+
+    fn zero(&self, span: Span, flags: Flags) -> Op<'_, ()> {
+        self.next.zero(span, flags).finally(|_| self.forget())
+    }
+
+    fn extents(&self, span: Span, flags: Flags) -> Op<'_, Extents> {
+        let changes = {
+            let memory = self.memory();
+            if let Some(extents) = memory.known.as_ref().and_then(|known| known.within(span, flags)) {
+                return Op::ok(extents);
+            }
+            memory.changes
+        };
+        // Even if one is enough this time: the others come at the same price.
+        let all = Flags { req_one: false, ..flags };
+        self.next.extents(span, all).map(move |extents| {
+            let known = Known::new(span.offset, extents);
+            let answer = known.within(span, flags).unwrap_or_default();
+            let mut memory = self.memory();
+            if memory.changes == changes {
+                memory.known = Some(known);
+            }
+            Ok(answer)
+        })
     }
 }

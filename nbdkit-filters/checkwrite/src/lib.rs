@@ -3,20 +3,35 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod diff;
+
 use nbdkit_filter::*;
 
 /// How the filter is announced.
 pub static FILTER: FilterEntry =
     FilterEntry::new::<Checkwrite>("checkwrite", "compares what is written with what is there");
 
+params! {
+    struct DebugFlags {
+        /// Shows what differs, in hexadecimal.
+        "showdiffs" => show_diffs: i32 = 0,
+    }
+}
+
 /// The filter.
 #[derive(Default)]
-pub struct Checkwrite;
+pub struct Checkwrite {
+    debug: DebugFlags,
+}
 
 impl Filter for Checkwrite {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn open(self: Arc<Self>, next: Next, mut req: OpenRequest) -> Opened {
         let read_only = std::mem::replace(&mut req.read_only, true);
-        let pool = req.pool();
+        let (pool, log) = (req.pool(), req.log().clone());
         next.open(req).layer(move |next| {
             let info = next.info().with(|info| {
                 (info.write, info.flush, info.trim, info.fast_zero) = (true, true, true, true);
@@ -27,7 +42,8 @@ impl Filter for Checkwrite {
                     info.without_writing();
                 }
             });
-            Ok(Checked { next, info, pool })
+            let show_diffs = self.debug.show_diffs != 0;
+            Ok(Checked { next, info, pool, show_diffs, log })
         })
     }
 }
@@ -36,6 +52,8 @@ struct Checked {
     next: Arc<dyn Disk>,
     info: Info,
     pool: Pool,
+    show_diffs: bool,
+    log: Log,
 }
 
 /// Zeroes are looked for in pieces of this many bytes.
@@ -106,6 +124,11 @@ impl Layer for Checked {
             let odd = odd.ok_or_else(|| {
                 Error::new(EIO, format!("the disk behind answers {} bytes for {}", there.len(), data.len()))
             })?;
+            if self.show_diffs && self.log.verbose() {
+                diff::diff(&there, &data, offset)
+                    .lines()
+                    .for_each(|line| self.log.debug(format_args!("{line}")));
+            }
             Err(mismatch(offset + odd as u64, data[odd], there[odd]))
         })
     }

@@ -129,6 +129,34 @@ fn writes_must_be_what_is_there() {
 }
 
 #[test]
+fn differences_are_shown_on_demand() {
+    for (value, shown) in [("0", false), ("1", true)] {
+        let bench = Bench::default();
+        let behind = Behind {
+            content: byte,
+            info: Info::read_only(SIZE),
+            read: Arc::default(),
+            opened: Arc::default(),
+        };
+        let mut filter = Checkwrite::default();
+        let flags = filter.debug_flags().unwrap();
+        assert_eq!(flags.set("showdiffs", value.as_ref()).unwrap(), Taken::Yes);
+        let plugin = Next::plugin("behind", Arc::new(behind));
+        let next = Next::filter("checkwrite", Arc::new(filter), plugin);
+        let disk = bench.open(&next).unwrap();
+        let mut data: Vec<u8> = (16..48).map(byte).collect();
+        data[20] = b'X';
+        bench
+            .run(async { disk.pwrite(Buf::from(data), 16, Flags::default()).await })
+            .map_or_else(drop, |()| panic!("it differs"));
+        let lines = bench.lines();
+        let lines: Vec<_> = lines.iter().filter(|line| line.contains("00000020: ")).collect();
+        assert_eq!(lines.len(), if shown { 2 } else { 0 }, "{lines:?}");
+        assert!(!shown || lines[1].starts_with("checkwrite[1]: +00000020: 21 22 23 24 58 26"), "{lines:?}");
+    }
+}
+
+#[test]
 fn zeroes_must_be_there() {
     let chain = Chain::new(byte, |info| info.extents = true);
     assert_eq!(chain.zero(HOLE, false), (0, 0), "holes are not read");

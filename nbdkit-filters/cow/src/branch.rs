@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Branch`]: the disk as one client sees it: the one behind, with the overlay in front.
 
-use crate::{map::State, overlay::Overlay, store::Store, values::OnRead};
+use crate::{map::State, overlay::Overlay, store::Store};
 use futures_lite::future::yield_now;
 use nbdkit_filter::*;
+use nbdkit_switch::Switch;
 
 /// The disk behind is copied in pieces of at most this many bytes.
 const PIECE: u64 = 1 << 20;
@@ -16,7 +17,7 @@ pub(crate) struct Branch {
     pub(crate) info: Info,
     pub(crate) overlay: Arc<Overlay>,
     pub(crate) on_cache: bool,
-    pub(crate) on_read: OnRead,
+    pub(crate) on_read: Switch,
     pub(crate) pool: Pool,
     pub(crate) connection: Connection,
 }
@@ -32,7 +33,7 @@ impl Layer for Branch {
 
     fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
         match self.all_of(Span::new(offset, len.into())) {
-            Some(State::Untouched) if !self.on_read.now() => self.next.pread(len, offset),
+            Some(State::Untouched) if !self.on_read.is_on() => self.next.pread(len, offset),
             Some(State::Zero) => Op::ok(Data::zero(len.into())),
             Some(State::Placed(at)) => Op::ok(self.overlay.store.range(at, len.into()).into()),
             _ => Op::wait(self.read(Span::new(offset, len.into()))),
@@ -88,7 +89,7 @@ impl Branch {
     }
 
     async fn read(&self, span: Span) -> Result<Data> {
-        if self.on_read.now() {
+        if self.on_read.is_on() {
             self.keep(span).await?;
         }
         let mut runs = Vec::new();

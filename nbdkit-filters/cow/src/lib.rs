@@ -11,14 +11,15 @@ mod values;
 
 use branch::Branch;
 use nbdkit_filter::*;
+use nbdkit_switch::Switch;
+use nbdkit_temporary_file::TemporaryFile;
 use overlay::Overlay;
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 use store::Store;
-pub use values::{Granule, OnRead};
+pub use values::Granule;
 
 /// How the filter is announced.
 pub static FILTER: FilterEntry =
@@ -31,7 +32,7 @@ params! {
         /// Whether what a client wants to have cached is kept in the overlay.
         "cow-on-cache" => on_cache: bool = false,
         /// Whether what a client reads is kept in the overlay: always, never, or while a file exists.
-        "cow-on-read" => on_read: OnRead = OnRead::Never,
+        "cow-on-read" => on_read: Switch = Switch::Off,
     }
 }
 
@@ -54,9 +55,7 @@ impl Filter for Cow {
     }
 
     fn get_ready(&mut self) -> Result<()> {
-        let directory = std::env::var_os("TMPDIR").filter(|directory| !directory.is_empty());
-        let directory = directory.map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-        self.store = Some(Arc::new(Store::create(&directory)?));
+        self.store = Some(Arc::new(Store::new(TemporaryFile::create()?)));
         Ok(())
     }
 

@@ -1,43 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Store`]: the temporary file that holds what was written.
 
-use nbdkit_filter::{Arc, Buf, ENOSPC, Error, Extent, Extents, FileRange, Op, Result, Span};
-use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
-use std::{
-    fs::{File, Permissions},
-    io,
-    os::unix::fs::{FileExt, PermissionsExt},
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use nbdkit_filter::{Buf, ENOSPC, Error, Extent, Extents, FileRange, Op, Result, Span};
+use nbdkit_temporary_file::TemporaryFile;
+use rustix::fs::{SeekFrom, seek};
+use std::sync::{Mutex, PoisonError};
 
-/// Up to this many bytes go to the page cache at once; more than that is worth a hop to another thread.
-const INLINE: u64 = 128 << 10;
-
-static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
-
-/// A file without a name, which the system removes when the process ends. Places in it are handed out one after the
-/// other, so that a disk may be larger than any file; they hold zeroes at first, and take no space until written.
+/// Places in a temporary file. They are handed out one after the other, so that a disk may be larger than any file; they
+/// hold zeroes at first, and take no space until written.
 pub(crate) struct Store {
-    file: Arc<File>,
+    file: TemporaryFile,
     /// Where the next place begins.
     end: Mutex<u64>,
 }
 
 impl Store {
-    /// In `directory`.
-    pub(crate) fn create(directory: &Path) -> Result<Store> {
-        let file = tempfile::tempfile_in(directory).map_err(|error| {
-            // Its own text names a file that never was.
-            let plain = error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
-            let what =
-                format!("no temporary file in {}, set TMPDIR to a directory for it", directory.display());
-            Error::io(plain, what)
-        })?;
-        // Without a name it can still be found below /proc.
-        let private = file.set_permissions(Permissions::from_mode(0o600));
-        private.map_err(|error| Error::io(error, "permissions of the temporary file"))?;
-        Ok(Store { file: Arc::new(file), end: Mutex::new(0) })
+    /// In `file`, which is empty.
+    pub(crate) fn new(file: TemporaryFile) -> Store {
+        Store { file, end: Mutex::new(0) }
     }
 
     /// A place of `len` bytes that nobody else has, until it is given back.
@@ -47,14 +27,17 @@ impl Store {
         let next = start.checked_add(len).filter(|next| i64::try_from(*next).is_ok());
         let next =
             next.ok_or_else(|| Error::new(ENOSPC, "the overlay has reached 8E, the largest a file can be"))?;
-        self.file.set_len(next).map_err(|error| Error::io(error, format!("overlay of {next} bytes")))?;
+        self.file
+            .file()
+            .set_len(next)
+            .map_err(|error| Error::io(error, format!("overlay of {next} bytes")))?;
         *end = next;
         Ok(start)
     }
 
     /// The opposite, for a place that nobody was told of and to which nothing is being written.
     pub(crate) fn give_back(&self, place: Span) {
-        let zeroed = zero(&self.file, place);
+        let zeroed = self.file.zero_now(place);
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         // Only the newest can be handed out again. Others lose their space but not their offsets, of which there
         // are plenty.
@@ -65,37 +48,31 @@ impl Store {
 
     /// What is to be read there.
     pub(crate) fn range(&self, at: u64, len: u64) -> FileRange {
-        FileRange::new(self.file.clone(), at, len)
+        self.file.range(Span::new(at, len))
     }
 
     /// Writes `data` at `at`.
     pub(crate) fn write(&self, data: Buf, at: u64) -> Op<'static, ()> {
-        let file = self.file.clone();
-        here_or_there(data.len() as u64, move || {
-            file.write_all_at(&data, at).map_err(|error| Error::io(error, "write to the overlay"))
-        })
+        self.file.write(data, at)
     }
 
     /// Makes `place` read as zeroes and take as little space as possible.
     pub(crate) fn zero(&self, place: Span) -> Op<'static, ()> {
-        let file = self.file.clone();
-        here_or_there(place.len, move || {
-            zero(&file, place).map_err(|error| Error::io(error, "zeroing of the overlay"))
-        })
+        self.file.zero(place)
     }
 
     /// The file itself knows best where it is sparse.
     pub(crate) fn extents(&self, place: Span, most: usize) -> Extents {
         let (mut at, mut out) = (place.offset, Extents::new());
         while at < place.end() && out.count() < most {
-            let data = match seek(&self.file, SeekFrom::Data(at)) {
+            let data = match seek(self.file.file(), SeekFrom::Data(at)) {
                 Ok(data) => data.min(place.end()),
                 Err(rustix::io::Errno::NXIO) => place.end(),
                 Err(_) => at,
             };
             out.push(Extent::hole(data - at));
             // An error, or a hole where there was data a moment ago: say that the rest is data, which is never wrong.
-            let hole = seek(&self.file, SeekFrom::Hole(data)).ok().filter(|hole| *hole > data);
+            let hole = seek(self.file.file(), SeekFrom::Hole(data)).ok().filter(|hole| *hole > data);
             at = hole.map_or(place.end(), |hole| hole.min(place.end()));
             out.push(Extent::data(at - data));
         }
@@ -103,40 +80,13 @@ impl Store {
     }
 }
 
-fn here_or_there(len: u64, work: impl FnOnce() -> Result<()> + Send + 'static) -> Op<'static, ()> {
-    match len <= INLINE {
-        true => Op::now(work),
-        false => Op::blocking(work),
-    }
-}
-
-fn zero(file: &File, place: Span) -> io::Result<()> {
-    if place.len == 0 {
-        return Ok(());
-    }
-    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    match fallocate(file, hole, place.offset, place.len) {
-        // Not every file system has holes.
-        Err(rustix::io::Errno::OPNOTSUPP) => {
-            let mut at = place.offset;
-            while at < place.end() {
-                let piece = (place.end() - at).min(ZEROES.len() as u64);
-                // A piece is no longer than ZEROES.
-                file.write_all_at(&ZEROES[..piece as usize], at)?;
-                at += piece;
-            }
-            Ok(())
-        }
-        other => other.map_err(io::Error::from),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::FileExt;
 
     fn store() -> Store {
-        Store::create(Path::new("/var/tmp")).unwrap()
+        Store::new(TemporaryFile::create().unwrap())
     }
 
     #[test]
@@ -152,7 +102,7 @@ mod tests {
         store.give_back(Span::new(12289, 1));
         assert_eq!(store.take(1).unwrap(), 12289);
         let mut bytes = [1; 8192];
-        store.file.read_exact_at(&mut bytes, 4096).unwrap();
+        store.file.file().read_exact_at(&mut bytes, 4096).unwrap();
         assert_eq!(bytes, [0; 8192]);
     }
 
@@ -170,15 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn is_private_and_names_the_directory_it_cannot_use() {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = store().file.metadata().unwrap();
-        assert_eq!((metadata.nlink(), metadata.mode() & 0o077), (0, 0));
-        let error = Store::create(Path::new("/nonexistent")).map(drop).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no temporary file in /nonexistent, set TMPDIR to a directory for it: No such file or directory"
-        );
+    fn ends_where_files_end() {
         let full = Store { end: Mutex::new(i64::MAX as u64 - 1), ..store() };
         assert_eq!(full.take(2).unwrap_err().errno(), ENOSPC);
     }

@@ -18,30 +18,23 @@ pub struct Exitlast {
 
 impl Filter for Exitlast {
     fn open(self: Arc<Self>, next: Next, req: OpenRequest) -> Opened {
-        let server = req.connection.server().clone();
-        let log = req.log().clone();
-        next.open(req).layer(move |next| {
+        let (connection, log) = (req.connection.clone(), req.log().clone());
+        next.open(req).map(move |disk| {
             self.open.fetch_add(1, SeqCst);
-            Ok(Present { next, filter: self, server, log })
+            let server = connection.server().clone();
+            connection.hold(Present { filter: self, server, log });
+            Ok(disk)
         })
     }
 }
 
-/// A client that has opened the disk.
+/// A client that has opened the disk. Held by the connection: a filter in front may close the disk and open it again.
 struct Present {
-    next: Arc<dyn Disk>,
     filter: Arc<Exitlast>,
     server: Server,
     log: Log,
 }
 
-impl Layer for Present {
-    fn next(&self) -> &dyn Disk {
-        &*self.next
-    }
-}
-
-/// Not in `close`: a disk is dropped after it is closed, and also when a filter in front fails to open it.
 impl Drop for Present {
     fn drop(&mut self) {
         if self.filter.open.fetch_sub(1, SeqCst) == 1 {

@@ -3,10 +3,7 @@
 
 use crate::values::{Describe, LONGEST};
 use nbdkit_filter::{Error, Export, Log, Op, Result};
-use std::{
-    io::Read,
-    process::{Command, Stdio},
-};
+use nbdkit_subprocess::{Invocation, Limits};
 
 impl Describe {
     /// Describes each of `exports`, which have the descriptions of the plugin.
@@ -26,7 +23,7 @@ impl Describe {
 fn scripted(command: String, mut exports: Vec<Export>, log: Log) -> Op<'static, Vec<Export>> {
     Op::blocking(move || {
         for export in &mut exports {
-            export.description = output(&command, &export.name).unwrap_or_else(|error| {
+            export.description = output(&command, &export.name, &log).unwrap_or_else(|error| {
                 log.error(format_args!("exportdesc: description of {:?}: {error}", export.name));
                 None
             });
@@ -35,19 +32,19 @@ fn scripted(command: String, mut exports: Vec<Export>, log: Log) -> Op<'static, 
     })
 }
 
-/// What the shell prints, up to the length of a description; `None` for nothing.
-fn output(command: &str, name: &str) -> Result<Option<String>> {
-    let failed = |error| Error::io(error, "/bin/sh");
-    // The name comes from a client: as a value of the environment it is never read as an option or as a command.
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", "--", command]).env("name", name).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = shell.spawn().map_err(failed)?;
-    let mut printed = Vec::new();
-    let read = child.stdout.take().map(|stdout| stdout.take(LONGEST as u64).read_to_end(&mut printed));
-    child.wait().map_err(failed)?;
-    read.transpose().map_err(failed)?;
+/// What is kept of what a command complains of, in bytes.
+const MOST_ERRORS: usize = 4096;
 
-    let text = printed.split(|byte| *byte == 0).next().unwrap_or_default();
+/// What the shell prints, up to the length of a description; `None` for nothing.
+fn output(command: &str, name: &str, log: &Log) -> Result<Option<String>> {
+    // The name comes from a client: as a value of the environment it is never read as an option or as a command.
+    let shell = Invocation::new("/bin/sh").args(["-c", "--", command]).env("name", name);
+    let finished = shell.run(b"", Limits { output: LONGEST, errors: MOST_ERRORS });
+    let finished = finished.map_err(|error| Error::io(error, "/bin/sh"))?;
+    for line in String::from_utf8_lossy(&finished.errors).lines() {
+        log.error(format_args!("exportdesc: description of {name:?}: {line}"));
+    }
+    let text = finished.output.split(|byte| *byte == 0).next().unwrap_or_default();
     let mut text = String::from_utf8_lossy(text.strip_suffix(b"\n").unwrap_or(text)).into_owned();
     // What is not UTF-8 has become longer.
     text.truncate(text.floor_char_boundary(LONGEST));

@@ -184,6 +184,9 @@ fn descriptions_by_a_command() {
     let odd = script("printf '\\377%.0s' $(seq 3000)").description("a").unwrap();
     assert!(odd.len() <= 4096 && odd.chars().all(|c| c == '\u{fffd}'), "{} bytes", odd.len());
 
+    let chain = script("echo hm >&2; echo yes");
+    assert_eq!(chain.description("a").unwrap(), "yes");
+    assert_eq!(chain.bench.lines(), ["exportname[1]: error: exportdesc: description of \"a\": hm"]);
     let chain = script("true");
     assert_eq!(chain.description("a\0b"), None);
     let [line] = &chain.bench.lines()[..] else { panic!("one line should be logged") };

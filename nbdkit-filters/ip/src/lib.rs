@@ -1,34 +1,123 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The ip filter: says here what it does.
+//! The ip filter: lets clients in, or not, by where they come from and who they are.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod rule;
+mod rule_list;
+mod wildcard;
+
 use nbdkit_filter::*;
+use rule::{Rule, rules};
+use rule_list::RuleList;
+use std::ffi::OsStr;
 
 /// How the filter is announced.
-pub static FILTER: FilterEntry = FilterEntry::new::<Ip>("ip", "says here what it does");
+pub static FILTER: FilterEntry = FilterEntry::new::<Ip>("ip", "let clients in by where they come from");
+
+params! {
+    struct Params {
+        /// Clients that are let in, whatever `deny` says: addresses, users and more, with commas between them.
+        "allow" => allow: Vec<RuleList>,
+        /// Clients that are sent away, unless `allow` lets them in.
+        "deny" => deny: Vec<RuleList>,
+    }
+}
 
 /// The filter.
 #[derive(Default)]
-pub struct Ip;
+pub struct Ip {
+    params: Params,
+    allow: Vec<Rule>,
+    deny: Vec<Rule>,
+}
+
+/// What is known of a client.
+#[derive(Clone, Copy)]
+struct Client<'c> {
+    connection: &'c Connection,
+    /// Not before it has chosen an export, and not even then if it has shown none.
+    certificate: Option<&'c Certificate>,
+}
+
+/// What the rules make of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Allowed,
+    Denied,
+    /// There are rules about certificates, which it may still show.
+    Later,
+}
 
 impl Filter for Ip {
+    fn params(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.params)
+    }
+
+    fn config(&mut self, key: &str, value: &OsStr) -> Result<Taken> {
+        // Read here, because errors show the rule with its key: `allow=1.2.3.4/33`.
+        let list = match key {
+            "allow" => &mut self.allow,
+            "deny" => &mut self.deny,
+            _ => return Ok(Taken::No),
+        };
+        let text = values::text(value).map_err(|why| Error::invalid(format!("{key}: {why}")))?;
+        list.extend(rules(key, text).map_err(Error::invalid)?);
+        Ok(Taken::Yes)
+    }
+
+    fn preconnect(self: Arc<Self>, next: Next, connection: Connection) -> Op<'static, ()> {
+        match self.verdict(Client { connection: &connection, certificate: None }, true) {
+            Verdict::Denied => Op::err(refusal()),
+            Verdict::Allowed | Verdict::Later => next.preconnect(connection),
+        }
+    }
+
+    fn list_exports(self: Arc<Self>, next: Next, req: OpenRequest) -> Op<'static, Option<Vec<Export>>> {
+        match self.admits(&req) {
+            true => next.list_exports(req),
+            false => Op::err(refusal()),
+        }
+    }
+
     fn open(self: Arc<Self>, next: Next, req: OpenRequest) -> Opened {
-        // A layer changes some operations; one that does the same to all of them is an `Around`.
-        next.open(req).layer(|next| Ok(IpLayer { next }))
+        match self.admits(&req) {
+            true => next.open(req),
+            false => Op::err(refusal()),
+        }
     }
 }
 
-struct IpLayer {
-    next: Arc<dyn Disk>,
+impl Ip {
+    fn admits(&self, req: &OpenRequest) -> bool {
+        // Without rules about certificates everything was said when the client connected.
+        let late = self.allow.iter().chain(&self.deny).any(Rule::is_about_certificates);
+        let client = Client { connection: &req.connection, certificate: req.certificate.as_deref() };
+        !late || self.verdict(client, false) == Verdict::Allowed
+    }
+
+    /// First the allow list, then the deny list; who is in neither is let in.
+    fn verdict(&self, client: Client<'_>, early: bool) -> Verdict {
+        let known = matches!(client.connection.peer(), Peer::Ip(_) | Peer::Unix | Peer::Vsock { .. });
+        let later = |rules: &[Rule]| early && rules.iter().any(Rule::is_about_certificates);
+        let matches = |rules: &[Rule]| rules.iter().any(|rule| rule.matches(client));
+        if matches(&self.allow) {
+            Verdict::Allowed
+        } else if later(&self.allow) {
+            Verdict::Later
+        } else if matches(&self.deny) {
+            Verdict::Denied
+        } else if later(&self.deny) {
+            Verdict::Later
+        } else if known || self.allow.is_empty() && self.deny.is_empty() {
+            Verdict::Allowed
+        } else {
+            // There are rules, and of what kind it is nobody can tell.
+            Verdict::Denied
+        }
+    }
 }
 
-impl Layer for IpLayer {
-    fn next(&self) -> &dyn Disk {
-        &*self.next
-    }
-
-    fn pread(&self, len: u32, offset: u64) -> Op<'_, Data> {
-        self.next.pread(len, offset)
-    }
+fn refusal() -> Error {
+    Error::new(EPERM, "client not permitted to connect because of source address restriction")
 }

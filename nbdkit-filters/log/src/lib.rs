@@ -94,8 +94,8 @@ impl Filter for LogFilter {
         Op::wait(async move {
             let (log, id) = (connection.log().named("log"), count(&self.preconnects));
             let entry = |phase, fields| Entry::new("Preconnect", phase, fields).id(id);
-            // Nobody has said what shall be opened.
-            journal.note(&log, entry(Phase::Enter, "readonly=0".to_owned())).await;
+            let read_only = u8::from(connection.server().read_only());
+            journal.note(&log, entry(Phase::Enter, format!("readonly={read_only}"))).await;
             let result = next.preconnect(connection).await;
             journal.note(&log, entry(Phase::Leave, returned(&result))).await;
             result

@@ -2,11 +2,11 @@
 //! [`Script`]: a command of the user's, run by a shell.
 
 use nbdkit_filter::{Error, Result};
+use nbdkit_subprocess::Invocation;
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::process::CommandExt,
     path::Path,
-    process::{Command, ExitStatus, Stdio},
+    process::ExitStatus,
 };
 
 pub(crate) struct Script {
@@ -33,8 +33,9 @@ impl Script {
     /// When it cannot be run: what it returns does not matter.
     pub(crate) fn run(&self, variables: &str) -> Result<ExitStatus> {
         let text = [OsStr::new(variables), &self.command].into_iter().collect::<OsString>();
-        let mut shell = Command::new(self.shell);
-        shell.arg0("sh").arg("-c").arg(text).stdin(Stdio::null());
-        shell.status().map_err(|error| Error::io(error, format!("logscript: {}", self.shell)))
+        let shell = Invocation::new(self.shell);
+        // It stands in for sh, and shall behave like it.
+        let shell = if self.has_arrays() { shell.arg("--posix") } else { shell };
+        shell.arg("-c").arg(text).status().map_err(|error| Error::io(error, format!("logscript: {}", self.shell)))
     }
 }

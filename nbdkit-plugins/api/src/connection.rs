@@ -4,7 +4,12 @@
 use crate::{Disk, ESHUTDOWN, Error, Log, Op, Opened, Pool, Result, Server, SyncDisk, latch::Latch, sync};
 use async_io::Timer;
 use futures_lite::FutureExt;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// Where a client comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +65,8 @@ struct Inner {
     gone: Latch,
     aborted: Latch,
     log: Log,
+    /// `None` once the connection has ended.
+    held: Mutex<Option<Vec<Box<dyn Any + Send>>>>,
 }
 
 impl Connection {
@@ -75,6 +82,7 @@ impl Connection {
             gone: Latch::default(),
             aborted: Latch::default(),
             log: server.log().connection(number),
+            held: Mutex::new(Some(Vec::new())),
         }))
     }
 
@@ -139,6 +147,23 @@ impl Connection {
         self.0.aborted.is_set()
     }
 
+    /// Keeps `guard` for as long as the connection lasts, and drops it then. However it ends (a port scan, a failed TLS
+    /// handshake, a crash of the client, a polite goodbye), it does so once: what counts clients is counted with this.
+    pub fn hold(&self, guard: impl Send + 'static) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guards) = held.as_mut() {
+            guards.push(Box::new(guard));
+        }
+        // After the end the guard goes at once, and without the lock.
+        drop(held);
+    }
+
+    /// The connection has ended: its disk is closed, and everything it [held](Connection::hold) goes, the last first. The
+    /// server calls this before the client can see the end, so that a client which comes back finds itself gone.
+    pub fn end(&self) {
+        self.0.release();
+    }
+
     /// Sleeps for `time`, unless the client goes or the server stops meanwhile.
     ///
     /// # Errors
@@ -163,6 +188,20 @@ impl Connection {
     /// Resolves when [`is_gone`](Connection::is_gone) becomes true: what a sleeping layer races against.
     pub async fn gone(&self) {
         self.0.gone.wait().or(self.0.server.stopped()).await;
+    }
+}
+
+impl Inner {
+    fn release(&self) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        held.into_iter().flatten().rev().for_each(drop);
+    }
+}
+
+/// Where no server says that it has ended, such as in tests, the last handle does.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -227,5 +266,51 @@ impl OpenRequest {
     pub fn blocking<D: SyncDisk>(&self, open: impl FnOnce() -> Result<D> + Send + 'static) -> Opened {
         let pool = self.pool();
         Op::blocking(move || Ok(Arc::new(sync::Blocking::new(open()?, pool)?) as Arc<dyn Disk>))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LogSink;
+    use std::{fmt, sync::mpsc};
+
+    struct Silence;
+
+    impl LogSink for Silence {
+        fn error(&self, _: &str, _: fmt::Arguments<'_>) {}
+        fn debug(&self, _: &str, _: fmt::Arguments<'_>) {}
+        fn verbose(&self) -> bool {
+            false
+        }
+    }
+
+    /// Tells when it goes.
+    struct Guard(u32, mpsc::Sender<u32>);
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0);
+        }
+    }
+
+    #[test]
+    fn what_a_connection_holds_goes_with_it() {
+        let server = Server::new(Arc::default(), Arc::new(Silence));
+        let (tell, told) = mpsc::channel();
+        let connection = Connection::new(&server, 1, Peer::Other);
+        let background = connection.clone();
+        connection.hold(Guard(1, tell.clone()));
+        connection.hold(Guard(2, tell.clone()));
+        assert!(told.try_recv().is_err());
+        connection.end();
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [2, 1], "whoever still has a handle");
+        background.hold(Guard(3, tell.clone()));
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [3], "too late to be held");
+
+        let forgotten = Connection::new(&server, 2, Peer::Other);
+        forgotten.hold(Guard(4, tell));
+        drop(forgotten);
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [4], "nobody said that it has ended");
     }
 }

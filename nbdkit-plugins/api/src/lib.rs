@@ -54,6 +54,7 @@ pub mod params;
 mod plugin;
 mod pool;
 mod server;
+mod startup;
 mod sync;
 pub mod values;
 
@@ -80,6 +81,7 @@ pub use params::{ParamSet, ParamSpec, Required};
 pub use plugin::{Export, Opened, Plugin, PluginEntry, Taken, ThreadModel};
 pub use pool::Pool;
 pub use server::{Background, Server};
+pub use startup::Startup;
 pub use std::sync::Arc;
 pub use sync::SyncDisk;
 pub use values::{Probability, Size, Value};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Plugin`]: a source of disks, and how it is announced to the server.
 
-use crate::{Connection, Disk, Error, Op, OpenRequest, ParamSet, Result, Server};
+use crate::{Connection, Disk, Error, Op, OpenRequest, ParamSet, Result, Server, Startup};
 use std::{borrow::Cow, ffi::OsStr, fmt, str::FromStr, sync::Arc};
 
 /// What `open` answers.
@@ -81,6 +81,17 @@ impl Export {
 /// After that the plugin is frozen in an [`Arc`] and every method owns it, so that any of them may move to another
 /// thread.
 pub trait Plugin: Send + Sync + 'static {
+    /// The very first call: what the process is like. What is needed of it is kept.
+    fn startup(&mut self, startup: &Startup) {
+        let _ = startup;
+    }
+
+    /// What `-D NAME.FLAG=N` sets, declared like parameters (see [`params!`](crate::params!)); values are `i32`. All
+    /// of them are set before the first parameter comes. They change what is said, never what is done.
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        None
+    }
+
     /// The declared parameters (see [`params!`](crate::params!)); `config` and `config_complete` act on them.
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         None

@@ -19,6 +19,7 @@ pub struct Server(Arc<Inner>);
 struct Inner {
     executor: Arc<Executor<'static>>,
     log: Log,
+    read_only: bool,
     stopping: Latch,
     background: Count,
 }
@@ -54,9 +55,24 @@ impl Server {
         Server(Arc::new(Inner {
             executor,
             log: Log::new(sink),
+            read_only: false,
             stopping: Latch::default(),
             background: Count::default(),
         }))
+    }
+
+    /// Says whether all disks are served read-only (`-r`). Only while there is one handle; later it has no effect.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Server {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.read_only = read_only;
+        }
+        self
+    }
+
+    /// Whether all disks are served read-only (`-r`), so that no client can write.
+    pub fn read_only(&self) -> bool {
+        self.0.read_only
     }
 
     /// Runs `future` beside the connections, to its end, whether or not the handle is kept. The process waits for it

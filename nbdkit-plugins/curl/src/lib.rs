@@ -1,23 +1,42 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The curl plugin: says here what it does.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod client;
+mod cookies;
+mod disk;
+mod failure;
+mod header;
+mod locate;
+mod location;
+mod params;
+mod range;
+mod remote;
+mod resolver;
+mod script;
+mod tls;
+mod trust_all;
+mod words;
+mod worker;
+
+use disk::CurlDisk;
+use location::{Location, allowed, shown};
 use nbdkit_plugin::*;
+use params::Params;
+use remote::Remote;
+use worker::Worker;
 
-/// How the plugin is announced.
-pub static PLUGIN: PluginEntry = PluginEntry::new::<Curl>("curl", "says here what it does");
-
-params! {
-    struct Params {
-        /// Size of the disk.
-        [magic] "size" => size: Size = Size(0),
-    }
-}
+/// The plugin, for the server's registry.
+pub static PLUGIN: PluginEntry = PluginEntry::new::<Curl>("curl", "a disk behind an HTTP or HTTPS URL")
+    .callbacks(&["dump_plugin", "can_write", "can_multi_conn", "pwrite"]);
 
 #[derive(Default)]
 struct Curl {
     params: Params,
+    /// Set by `get_ready`: files are read while paths mean what the user meant.
+    remote: Option<Arc<Remote>>,
+    /// Set by `after_fork`.
+    worker: Option<Arc<Worker>>,
 }
 
 impl Plugin for Curl {
@@ -25,24 +44,45 @@ impl Plugin for Curl {
         Some(&mut self.params)
     }
 
-    fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
-        // `inline` is for code that never sleeps. What may sleep goes through `req.blocking(move || Ok(disk))`,
-        // and a `Disk` with operations of its own kind through `req.ready(disk)`.
-        req.inline(CurlDisk { size: self.params.size.0 })
-    }
-}
-
-struct CurlDisk {
-    size: u64,
-}
-
-impl SyncDisk for CurlDisk {
-    fn info(&self) -> Result<Info> {
-        Ok(Info::read_only(self.size))
+    fn config_complete(&mut self) -> Result<()> {
+        self.params.complete()?;
+        self.params.go_together()?;
+        let location = Location::parse(&self.params.url.0)?;
+        allowed(&location.url, self.params.protocols)
     }
 
-    fn pread(&self, buf: &mut [u8], _offset: u64) -> Result<()> {
-        buf.fill(0xff);
+    fn get_ready(&mut self) -> Result<()> {
+        self.remote = Some(Arc::new(Remote::new(&self.params)?));
         Ok(())
+    }
+
+    fn after_fork<'a>(&'a mut self, server: &'a Server) -> Op<'a, ()> {
+        Op::now(|| {
+            if let Some(remote) = &self.remote {
+                server.log().named(PLUGIN.name).debug(format_args!("url: {}", shown(&remote.url)));
+            }
+            self.worker = Some(Arc::new(Worker::start()?));
+            Ok(())
+        })
+    }
+
+    fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
+        match (&self.remote, &self.worker) {
+            (Some(remote), Some(worker)) => CurlDisk::open(remote.clone(), worker.clone(), req),
+            _ => Op::err(Error::invalid("after_fork was not called")),
+        }
+    }
+
+    fn cleanup(self: Arc<Self>) -> Op<'static, ()> {
+        Op::blocking(move || {
+            if let Some(worker) = &self.worker {
+                worker.stop();
+            }
+            Ok(())
+        })
+    }
+
+    fn dump(&self) -> Vec<(&'static str, String)> {
+        vec![("curl_protocols", "http,https".to_owned())]
     }
 }

@@ -46,9 +46,18 @@ params! {
     }
 }
 
+params! {
+    struct DebugFlags {
+        /// Shows what was understood of the description.
+        "AST" => ast: i32 = 0,
+    }
+}
+
 #[derive(Default)]
 struct DataPlugin {
     params: Params,
+    debug: DebugFlags,
+    startup: Option<Startup>,
     variables: BTreeMap<String, OsString>,
     /// One for all clients.
     image: Arc<Image>,
@@ -56,6 +65,14 @@ struct DataPlugin {
 }
 
 impl Plugin for DataPlugin {
+    fn startup(&mut self, startup: &Startup) {
+        self.startup = Some(startup.clone());
+    }
+
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -86,7 +103,8 @@ impl Plugin for DataPlugin {
     }
 
     fn get_ready(&mut self) -> Result<()> {
-        let mut system = System { memory: fill::available_memory() };
+        let stdin = self.startup.as_ref().is_none_or(|startup| startup.stdin);
+        let mut system = System { memory: fill::available_memory(), stdin };
         let rope = self.describe(&mut system)?;
         self.size = self.params.size.map_or(rope.len(), |size| size.0);
         let image = Image::new(self.params.allocator, self.size)?;
@@ -131,7 +149,11 @@ impl DataPlugin {
         }
         let text = data.as_deref().unwrap_or_default().as_bytes();
         let variables = |name: &str| self.variables.get(name).cloned().or_else(|| std::env::var_os(name));
-        evaluate::evaluate(&parse::parse(text, &variables)?, system)
+        let expression = parse::parse(text, &variables)?;
+        if let (Some(startup), true) = (&self.startup, self.debug.ast != 0) {
+            startup.log.debug(format_args!("{expression:?}"));
+        }
+        evaluate::evaluate(&expression, system)
     }
 }
 

@@ -15,6 +15,8 @@ use std::{
 pub(crate) struct System {
     /// How many bytes may still be read.
     pub(crate) memory: u64,
+    /// Scripts may read standard input: it does not belong to a client.
+    pub(crate) stdin: bool,
 }
 
 /// Read at once; where all of it is zero, it is a hole.
@@ -33,6 +35,9 @@ impl Outside for System {
         // Behind the dashes a script may begin with one.
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "--"]).arg(script).stdout(Stdio::piped());
+        if !self.stdin {
+            shell.stdin(Stdio::null());
+        }
         let mut child = shell.spawn().map_err(fail)?;
         // The pipe is closed when enough was read: a script that goes on writing ends by that.
         let rope =

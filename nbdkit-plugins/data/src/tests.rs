@@ -16,7 +16,7 @@ fn plugin(params: &[(&str, &str)]) -> Result<DataPlugin> {
 }
 
 fn rope(params: &[(&str, &str)]) -> Result<Rope> {
-    plugin(params)?.describe(&mut System { memory: 1 << 20 })
+    plugin(params)?.describe(&mut System { memory: 1 << 20, stdin: true })
 }
 
 fn bytes(params: &[(&str, &str)]) -> Result<Vec<u8>> {

@@ -27,15 +27,29 @@ params! {
     }
 }
 
+// Debug flags are declared in the same way. `nbdkit -v -D example2.extra=1` sets this one.
+params! {
+    struct DebugFlags {
+        /// Tells of every read.
+        "extra" => extra: i32 = 0,
+    }
+}
+
 #[derive(Default)]
 struct Example2 {
     params: Params,
+    debug: DebugFlags,
 }
 
 impl Plugin for Example2 {
     /// The server asks for the parameters, and fills them in before it opens any disk.
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
+    }
+
+    /// The same for the debug flags.
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
     }
 
     /// As in example1.
@@ -48,7 +62,8 @@ impl Plugin for Example2 {
     fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
         // The log is for the operator. This message can be seen with `nbdkit -v`, and costs nothing without.
         req.log().debug(format_args!("opening {}", self.params.file.display()));
-        req.blocking(move || Example2Disk::open(&self.params.file))
+        let log = (self.debug.extra != 0).then(|| req.log().clone());
+        req.blocking(move || Example2Disk::open(&self.params.file, log))
     }
 
     /// Lines that `nbdkit --dump-plugin` adds to what it knows itself. Scripts use them to find out about a plugin.
@@ -61,16 +76,18 @@ impl Plugin for Example2 {
 struct Example2Disk {
     file: File,
     size: u64,
+    /// Where reads are told, if they are.
+    log: Option<Log>,
 }
 
 impl Example2Disk {
     /// An error says what it is about. `Error::io` puts that in front of what the system says, as in `disk.img: No such
     /// file or directory`. It keeps the errno of the system, which is all that NBD tells a client.
-    fn open(path: &Path) -> Result<Example2Disk> {
+    fn open(path: &Path, log: Option<Log>) -> Result<Example2Disk> {
         let failed = |error| Error::io(error, path.display().to_string());
         let file = File::open(path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
-        Ok(Example2Disk { file, size })
+        Ok(Example2Disk { file, size, log })
     }
 }
 
@@ -82,6 +99,9 @@ impl SyncDisk for Example2Disk {
     /// Now the client gets an error if the file fails, or is shorter than it was. `?` turns errors of the standard library
     /// into those of the API.
     fn pread(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        if let Some(log) = &self.log {
+            log.debug(format_args!("reading {} bytes at offset {offset}", buf.len()));
+        }
         self.file.read_exact_at(buf, offset)?;
         Ok(())
     }

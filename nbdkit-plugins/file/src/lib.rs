@@ -16,7 +16,7 @@ mod zero;
 
 use disk::FileDisk;
 use nbdkit_plugin::*;
-use params::Params;
+use params::{DebugFlags, Params};
 use source::Source;
 use std::ffi::OsStr;
 
@@ -44,6 +44,7 @@ pub static PLUGIN: PluginEntry =
 #[derive(Default)]
 struct FilePlugin {
     params: Params,
+    debug: DebugFlags,
     /// Set by `config_complete`.
     source: Option<Source>,
 }
@@ -55,6 +56,10 @@ impl FilePlugin {
 }
 
 impl Plugin for FilePlugin {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -84,7 +89,8 @@ impl Plugin for FilePlugin {
     fn open(self: Arc<Self>, req: OpenRequest) -> Opened {
         // Network file systems and devices that spin up take their time.
         Op::blocking(move || {
-            let file = self.source()?.open(&req.export, req.read_only, req.log())?;
+            let mut file = self.source()?.open(&req.export, req.read_only, req.log())?;
+            file.zero_log = (self.debug.zero != 0).then(|| req.log().clone());
             Ok(Arc::new(FileDisk::new(file, &self.params, req.log(), req.pool())) as Arc<dyn Disk>)
         })
     }

@@ -30,6 +30,8 @@ pub(crate) struct OpenFile {
     pub abilities: Abilities,
     /// Set if pages are dropped after use.
     pub evict: Option<Evict>,
+    /// Where it is told how ranges are zeroed, if anywhere.
+    pub zero_log: Option<Log>,
 }
 
 /// What not every kernel and file system can do.
@@ -84,6 +86,7 @@ impl OpenFile {
             writes_to_memory,
             abilities,
             evict: None,
+            zero_log: None,
         })
     }
 

@@ -27,6 +27,13 @@ params! {
     }
 }
 
+params! {
+    pub(crate) struct DebugFlags {
+        /// Shows how each range is zeroed.
+        "zero" => zero: i32 = 0,
+    }
+}
+
 impl Params {
     /// True once one of the parameters that say what to serve was given.
     pub(crate) fn names_a_source(&self) -> bool {

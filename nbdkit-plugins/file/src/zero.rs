@@ -19,22 +19,33 @@ impl OpenFile {
     /// # Errors
     /// `EOPNOTSUPP` when zeroes have to be written.
     pub(crate) fn zero(&self, span: Span, may_trim: bool) -> Result<()> {
+        let done = self.zero_somehow(span, may_trim);
+        if let Some(log) = &self.zero_log {
+            let Span { offset, len } = span;
+            let how = done.as_ref().map_or_else(|error| format!("not done: {error}"), |how| (*how).to_owned());
+            log.debug(format_args!("zero of {len} bytes at offset {offset}, may trim {may_trim}: {how}"));
+        }
+        done.map(drop)
+    }
+
+    /// Answers how.
+    fn zero_somehow(&self, span: Span, may_trim: bool) -> Result<&'static str> {
         let can = &self.abilities;
         if self.device.as_ref().is_some_and(|device| device.whole_sectors(span) != Some(span)) {
             return Err(Error::unsupported("zeroing a part of a sector"));
         }
         if may_trim && self.fallocate(&can.punch_hole, PUNCH, span)? {
-            return Ok(());
+            return Ok("FALLOC_FL_PUNCH_HOLE");
         }
         if self.fallocate(&can.zero_range, FallocateFlags::ZERO_RANGE, span)? {
-            return Ok(());
+            return Ok("FALLOC_FL_ZERO_RANGE");
         }
         // What was there is gone, then space is allocated again: tmpfs.
         if self.device.is_none()
             && self.fallocate(&can.punch_hole, PUNCH, span)?
             && self.fallocate(&can.allocate, FallocateFlags::empty(), span)?
         {
-            return Ok(());
+            return Ok("FALLOC_FL_PUNCH_HOLE and fallocate");
         }
         Err(Error::unsupported("zero"))
     }

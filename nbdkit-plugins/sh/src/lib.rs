@@ -26,9 +26,15 @@ params! {
 struct Sh {
     params: Params,
     script: Option<Program>,
+    /// There is a client at the other end of standard input, not a script.
+    stdin_taken: bool,
 }
 
 impl Scripts for Sh {
+    fn startup(&mut self, startup: &Startup) {
+        self.stdin_taken = !startup.stdin;
+    }
+
     fn params(&mut self) -> &mut dyn ParamSet {
         &mut self.params
     }
@@ -42,6 +48,7 @@ impl Scripts for Sh {
             return Err(Error::invalid(message));
         }
         self.script = Some(match value.as_encoded_bytes() {
+            b"-" if self.stdin_taken => return Err(Error::invalid("inline script is incompatible with -s: standard input belongs to the client, put the script into a file")),
             b"-" => Program::save(tmpdir, "inline-script.sh", std::io::stdin().lock())?,
             _ => Program::existing(Path::new(value))?,
         });

@@ -2,7 +2,7 @@
 //! `--dump-config` and `--dump-plugin`: key=value lines for scripts.
 
 use super::version::{EXTRA, INTERFACE, VERSION};
-use crate::components::Components;
+use crate::{components::Components, tls::root_directory};
 use nbdkit_plugin::Value;
 use std::{env::consts, fmt::Write, path::Path};
 
@@ -43,7 +43,7 @@ pub fn dump_config(program: &Path, abilities: &Abilities) -> String {
         ("max_api_version", API_VERSION.into()),
         ("name", "nbdkit".into()),
         ("plugindir", format!("{libdir}/nbdkit/plugins")),
-        ("root_tls_certificates_dir", format!("{sysconfdir}/pki/nbdkit")),
+        ("root_tls_certificates_dir", root_directory()),
         ("run_default_socket", "Unix".into()),
         ("sbindir", option_env!("NBDKIT_SBINDIR").unwrap_or("/usr/sbin").into()),
         ("selinux", yes_no(abilities.selinux)),

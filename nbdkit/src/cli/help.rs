@@ -29,9 +29,11 @@ pub fn help(catalogue: Catalogue) -> String {
     usage() + &sections(&[("Plugins", plugins.collect()), ("Filters", filters.collect())])
 }
 
-/// The options, then a block for each component, from the client down to the plugin.
-pub fn help_of(components: &mut Components) -> String {
-    components.describe().iter().fold(usage(), |text, component| format!("{text}\n{}", block(component)))
+/// The options, then a block for each component, from the client down to the plugin. `whole` says of parameters what
+/// otherwise only the manual does.
+pub fn help_of(components: &mut Components, whole: bool) -> String {
+    let blocks = components.describe();
+    blocks.iter().fold(usage(), |text, component| format!("{text}\n{}", block(component, whole)))
 }
 
 fn usage() -> String {
@@ -80,25 +82,34 @@ fn explanation(arg: &Arg) -> String {
     with_notes(&help, &notes)
 }
 
-fn block(component: &Description) -> String {
-    let rows: Vec<_> = component.params.iter().map(row).collect();
+fn block(component: &Description, whole: bool) -> String {
+    let params = component.params.iter().map(|param| (usage_of(param), explanation_of(param, whole)));
+    let flags = component.debug.iter().map(|flag| {
+        let name = flag.keys.first().copied().unwrap_or_default();
+        (format!("-D {}.{name}=<N>", component.name), explanation_of(flag, whole))
+    });
+    let rows: Vec<_> = params.chain(flags).collect();
     let params = table(0, column(0, &rows), &rows);
     format!("{}: {} ({})\n(built in)\n{params}", component.kind, component.name, component.summary)
 }
 
-/// `size=<SIZE>` and what it does.
-fn row(param: &ParamSpec) -> (String, String) {
-    let (key, aliases) =
-        param.keys.split_first().map_or(("", [].as_slice()), |(key, aliases)| (*key, aliases));
+/// `size=<SIZE>`
+fn usage_of(param: &ParamSpec) -> String {
+    let key = param.keys.first().copied().unwrap_or_default();
     // Words to choose from stand for themselves, the name of a kind does not.
     let kind = match param.kind.contains(|c: char| c.is_ascii_lowercase()) {
         true => param.kind.to_owned(),
         false => format!("<{}>", param.kind),
     };
-    let key = match param.magic {
+    match param.magic {
         true => format!("[{key}=]{kind}"),
         false => format!("{key}={kind}"),
-    };
+    }
+}
+
+/// What it does: the first paragraph of its documentation, or all of them. The first has the notes.
+fn explanation_of(param: &ParamSpec, whole: bool) -> String {
+    let aliases = param.keys.split_first().map_or([].as_slice(), |(_, aliases)| aliases);
     let mut notes: Vec<String> = Vec::new();
     if param.required {
         notes.push("required".into());
@@ -110,9 +121,11 @@ fn row(param: &ParamSpec) -> (String, String) {
         param.default.as_ref().filter(|text| !text.is_empty()).map(|text| format!("default: {text}")),
     );
     notes.extend(also(aliases.iter().map(|alias| format!("{alias}="))));
-    // The first paragraph; the others are for the manual.
-    let doc = param.doc.trim().lines().map(str::trim).take_while(|line| !line.is_empty());
-    (key, with_notes(&doc.collect::<Vec<_>>().join(" "), &notes))
+    let lines: Vec<&str> = param.doc.trim().lines().map(str::trim).collect();
+    let mut paragraphs = lines.split(|line| line.is_empty()).map(|lines| lines.join(" "));
+    let first = with_notes(&paragraphs.next().unwrap_or_default(), &notes);
+    let others = paragraphs.filter(|text| whole && !text.is_empty());
+    [first].into_iter().chain(others).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Other names.
@@ -163,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_block_for_each_component() {
-        let text = help_of(&mut components("disk", &["outer", "inner"]));
+        let text = help_of(&mut components("disk", &["outer", "inner"]), false);
         let blocks = text.strip_prefix(&usage()).unwrap();
         assert_eq!(
             blocks,
@@ -177,11 +190,17 @@ filter: inner (lets everything pass)
 
 plugin: disk (a disk for tests)
 (built in)
-[size=]<SIZE>       How large it is (required)
-mode=sparse|malloc  How it is kept (default: sparse)
-part=<TEXT>         What it is made of; wrapped over lines because it is so long
-                    that it needs to be (may be repeated; also piece=)
+[size=]<SIZE>           How large it is (required)
+mode=sparse|malloc      How it is kept (default: sparse)
+part=<TEXT>             What it is made of; wrapped over lines because it is so
+                        long that it needs to be (may be repeated; also piece=)
+-D disk.part.sizes=<N>  Shows its parts (default: 0)
 "
+        );
+        let text = help_of(&mut components("disk", &[]), true);
+        assert!(
+            text.contains("also piece=)\n\n                        This is for the manual.\n-D disk"),
+            "{text}"
         );
     }
 }

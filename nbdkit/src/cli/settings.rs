@@ -121,7 +121,7 @@ impl DebugFlag {
             })
         };
         parts().ok_or_else(|| {
-            format!("-D (Debug Flag) must have the format NAME.FLAG=N, such as memory.pages=1, not '{whole}'")
+            format!("-D (Debug Flag) must have the format NAME.FLAG=N, such as file.zero=1, not '{whole}'")
         })
     }
 }

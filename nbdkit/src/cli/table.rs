@@ -15,8 +15,8 @@ fn end(indent: usize, (left, _): &(String, String)) -> usize {
     indent + left.chars().count() + 2
 }
 
-/// The left text of each row, and beside it the right one, wrapped. A left text that is too long for its column has a
-/// line of its own.
+/// The left text of each row, and beside it the right one, wrapped, with an empty line between paragraphs. A left text
+/// that is too long for its column has a line of its own.
 pub(super) fn table(indent: usize, column: usize, rows: &[(String, String)]) -> String {
     let mut text = String::new();
     let mut line = |left: &str, right: &str| {
@@ -29,8 +29,13 @@ pub(super) fn table(indent: usize, column: usize, rows: &[(String, String)]) -> 
         if end(indent, row) > column {
             line(&std::mem::take(&mut left), "");
         }
-        for right in wrap(&row.1, WIDTH - column) {
-            line(&std::mem::take(&mut left), &right);
+        for (number, paragraph) in row.1.split("\n\n").enumerate() {
+            if number > 0 {
+                line("", "");
+            }
+            for right in wrap(paragraph, WIDTH - column) {
+                line(&std::mem::take(&mut left), &right);
+            }
         }
     }
     text
@@ -64,6 +69,7 @@ mod tests {
         let table = |indent, rows: &[_]| table(indent, column(indent, rows), rows);
         assert_eq!(table(0, &rows(&[("a", "one"), ("long", "two  words")])), "a     one\nlong  two words\n");
         assert_eq!(table(2, &rows(&[("a", "")])), "  a\n");
+        assert_eq!(table(0, &rows(&[("a", "one\n\ntwo"), ("b", "x")])), "a  one\n\n   two\nb  x\n");
         let wide = "x".repeat(30);
         assert_eq!(table(0, &rows(&[(&wide, "one"), ("a", "two")])), format!("{wide}\n   one\na  two\n"));
         let words = "word ".repeat(30);

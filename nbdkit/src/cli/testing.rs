@@ -77,10 +77,16 @@ params! { struct DiskParams {
     "part" | "piece" => parts: Vec<String>,
 } }
 
+params! { struct DiskFlags {
+    /// Shows its parts.
+    "part.sizes" => part_sizes: i32 = 0,
+} }
+
 /// All parameters, a thread model of its own, lines of its own.
 #[derive(Default)]
 struct Disk {
     params: DiskParams,
+    flags: DiskFlags,
     ready: bool,
 }
 
@@ -88,6 +94,14 @@ static DISK: PluginEntry =
     PluginEntry::new::<Disk>("disk", "a disk for tests").callbacks(&["pwrite", "can_write", "get_ready"]);
 
 impl Plugin for Disk {
+    fn startup(&mut self, startup: &Startup) {
+        startup.log.debug(format_args!("startup, stdin {}", startup.stdin));
+    }
+
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.flags)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -102,7 +116,8 @@ impl Plugin for Disk {
     }
 
     fn after_fork<'a>(&'a mut self, server: &'a Server) -> Op<'a, ()> {
-        server.log().debug(format_args!("disk of {}, ready {}", self.params.size.0, self.ready));
+        let (size, shown) = (self.params.size.0, self.flags.part_sizes);
+        server.log().debug(format_args!("disk of {size}, ready {}, shown {shown}", self.ready));
         Op::ok(())
     }
 

@@ -11,11 +11,14 @@ use std::io::{self, IoSliceMut};
 
 /// One system call takes up to this much. Requests are 28 bytes, so that is a whole queue of small writes.
 const CAPACITY: usize = 64 << 10;
+/// As much as a client gets that only reads, or does nothing: a queue of 16 reads.
+const FEW: usize = 512;
 
 /// Buffers heads; payloads of writes go straight to their own buffers as far as they have not arrived with the heads.
 pub struct Inbox {
     pool: Pool,
-    /// `None` while idle: connections that say nothing cost nothing.
+    few: [u8; FEW],
+    /// In place of `few` since those were too few; until the client goes idle.
     buf: Option<BufMut>,
     start: usize,
     end: usize,
@@ -57,13 +60,11 @@ pub enum Filled {
 impl Inbox {
     /// `early` came with the last bytes of the handshake.
     pub fn new(pool: Pool, early: &[u8]) -> Inbox {
-        let mut inbox = Inbox { pool, buf: None, start: 0, end: 0, partial: Partial::None };
-        if !early.is_empty() {
-            // The handshake reads in smaller steps than CAPACITY.
-            let len = early.len().min(CAPACITY);
-            inbox.buffer()[..len].copy_from_slice(&early[..len]);
-            inbox.end = len;
-        }
+        // The handshake reads in smaller steps than CAPACITY.
+        let end = early.len().min(CAPACITY);
+        let buf = (end >= FEW).then(|| pool.get(CAPACITY));
+        let mut inbox = Inbox { pool, few: [0; FEW], buf, start: 0, end, partial: Partial::None };
+        inbox.buffer()[..end].copy_from_slice(&early[..end]);
         inbox
     }
 
@@ -117,9 +118,8 @@ impl Inbox {
             }
             Partial::Write { payload, filled, .. } => {
                 let take = ready.min(payload.len() - *filled);
-                if let Some(buf) = &self.buf {
-                    payload[*filled..*filled + take].copy_from_slice(&buf[self.start..self.start + take]);
-                }
+                let bytes = self.buf.as_deref().unwrap_or(&self.few);
+                payload[*filled..*filled + take].copy_from_slice(&bytes[self.start..self.start + take]);
                 self.start += take;
                 *filled += take;
                 if *filled < payload.len() {
@@ -134,12 +134,11 @@ impl Inbox {
     }
 
     fn bytes(&self) -> &[u8] {
-        self.buf.as_ref().map_or(&[], |buf| &buf[self.start..self.end])
+        &self.buf.as_deref().unwrap_or(&self.few)[self.start..self.end]
     }
 
-    fn buffer(&mut self) -> &mut BufMut {
-        let pool = &self.pool;
-        self.buf.get_or_insert_with(|| pool.get(CAPACITY))
+    fn buffer(&mut self) -> &mut [u8] {
+        self.buf.as_deref_mut().unwrap_or(&mut self.few)
     }
 
     /// Reads once. What is still missing of a payload goes where it belongs, what follows goes into the buffer, in one
@@ -150,9 +149,7 @@ impl Inbox {
             return Ok(Filled::Some);
         }
         self.compact();
-        self.buffer();
-        let Some(buf) = &mut self.buf else { return Ok(Filled::Nothing) };
-        let room = &mut buf[self.end..];
+        let room = &mut self.buf.as_deref_mut().unwrap_or(&mut self.few)[self.end..];
         let read = match &mut self.partial {
             Partial::Write { payload, filled, .. } => {
                 let mut slices = [IoSliceMut::new(&mut payload[*filled..]), IoSliceMut::new(room)];
@@ -170,6 +167,9 @@ impl Inbox {
                 read
             }
         };
+        if self.end == FEW && self.buf.is_none() {
+            self.grow();
+        }
         Ok(match read {
             None => Filled::Nothing,
             Some(0) => Filled::End,
@@ -180,12 +180,18 @@ impl Inbox {
     /// Makes room behind the bytes that wait. They are mostly less than one request head, because
     /// [`next`](Inbox::next) has taken everything else.
     fn compact(&mut self) {
-        if self.start > 0
-            && let Some(buf) = &mut self.buf
-        {
-            buf.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        if self.start > 0 {
+            let waiting = self.start..self.end;
+            self.buffer().copy_within(waiting.clone(), 0);
+            (self.start, self.end) = (0, waiting.len());
         }
+    }
+
+    /// More came than a client sends that only reads.
+    fn grow(&mut self) {
+        let mut buf = self.pool.get(CAPACITY);
+        buf[..FEW].copy_from_slice(&self.few);
+        self.buf = Some(buf);
     }
 
     /// Whether a part of a message has arrived; to be asked when [`next`](Inbox::next) has nothing complete.
@@ -193,7 +199,7 @@ impl Inbox {
         self.start < self.end || !matches!(self.partial, Partial::None)
     }
 
-    /// Nothing is under way and nothing waits: gives the buffer back.
+    /// Nothing is under way and nothing waits: makes do with little again.
     pub fn rest(&mut self) {
         if !self.in_message() {
             self.buf = None;

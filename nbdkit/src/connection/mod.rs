@@ -12,12 +12,16 @@ mod transmit;
 
 pub use spin::Spinners;
 
-use crate::wire::Wire;
+use crate::{
+    origin::Origin,
+    tls::Offer,
+    wire::{Ending, Wire},
+};
 use futures_lite::FutureExt;
 use libc::{ECONNRESET, EPIPE, ESHUTDOWN};
 use nbd_proto::server::Config;
 use nbdkit_filter::Next;
-use nbdkit_plugin::{Connection, EIO, Error, Op, Peer, Result, Server};
+use nbdkit_plugin::{Connection, EIO, Error, Op, Result, Server};
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 /// What is the same for all connections.
@@ -28,6 +32,8 @@ pub struct Service {
     pub chain: Next,
     /// What is offered to clients.
     pub config: Config,
+    /// How clients encrypt that ask for it, as `config` says that they may.
+    pub tls: Option<Offer>,
     /// `-r`.
     pub read_only: bool,
     /// `-t`: how many operations of one connection may be under way at once.
@@ -40,10 +46,12 @@ pub struct Service {
 
 impl Service {
     /// Serves one client to its end. `number` counts connections from 1.
-    pub async fn serve(&self, number: u64, wire: Wire, peer: Peer) {
-        let connection = Connection::new(&self.server, number, peer);
+    pub async fn serve(&self, number: u64, mut wire: Wire, origin: Origin) {
+        let Origin { peer, credentials, security_label } = origin;
+        let connection =
+            Connection::new(&self.server, number, peer).with_process(credentials, security_label);
         connection.log().debug(format_args!("accepted connection from {peer:?}"));
-        if let Err(error) = self.talk(&wire, &connection).await {
+        if let Err(error) = self.talk(&mut wire, &connection).await {
             let log = connection.log().named("nbdkit");
             match error.errno() {
                 // Somebody who hangs up while we talk, or is there when we end, is not worth a line.
@@ -51,11 +59,18 @@ impl Service {
                 _ => log.error(format_args!("{error}")),
             }
         }
+        match wire.ending() {
+            Some(Ending::Orderly) => connection.log().debug(format_args!("client ended TLS in good order")),
+            // Some clients never say it; one that is cut off cannot.
+            Some(Ending::Cut) => connection.log().debug(format_args!("client ended without close_notify")),
+            None => {}
+        }
+        connection.end();
         wire.shutdown();
         connection.log().debug(format_args!("connection closed"));
     }
 
-    async fn talk(&self, wire: &Wire, connection: &Connection) -> Result<()> {
+    async fn talk(&self, wire: &mut Wire, connection: &Connection) -> Result<()> {
         survive(|| self.chain.preconnect(connection.clone())).await?;
         let Some(open) = negotiate::negotiate(self, wire, connection).await? else { return Ok(()) };
         let negotiate::Open { session, disk, early } = open;

@@ -2,7 +2,10 @@
 //! The handshake: drives the state machine, and asks plugin and filters what only they know.
 
 use super::{Service, survive};
-use crate::wire::Wire;
+use crate::{
+    tls,
+    wire::{self, Wire},
+};
 use async_io::Timer;
 use futures_lite::Stream;
 use nbd_proto::{
@@ -11,7 +14,8 @@ use nbd_proto::{
     wire::{Rep, TransmissionFlags as F},
 };
 use nbdkit_plugin::{
-    Connection, Disk, EINVAL, EIO, ESHUTDOWN, Error, Export, Info, OpenRequest, Result, ThreadModel,
+    Certificate, Connection, Disk, EINVAL, EIO, ESHUTDOWN, Error, Export, Info, Log, OpenRequest, Result,
+    ThreadModel,
 };
 use std::{
     future::{Future, poll_fn},
@@ -19,6 +23,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// An export that was chosen.
@@ -32,7 +37,7 @@ pub struct Open {
 }
 
 /// `None`: the client has left without choosing an export, as it may.
-pub async fn negotiate(service: &Service, wire: &Wire, connection: &Connection) -> Result<Option<Open>> {
+pub async fn negotiate(service: &Service, wire: &mut Wire, connection: &Connection) -> Result<Option<Open>> {
     let deadline = service.timeout.map_or_else(Timer::never, Timer::after);
     let negotiation = Negotiation {
         service,
@@ -41,6 +46,7 @@ pub async fn negotiate(service: &Service, wire: &Wire, connection: &Connection) 
         line: Line { wire, deadline, gone: pin!(connection.gone()) },
         disk: None,
         early: Vec::new(),
+        certificate: None,
     };
     negotiation.run().await
 }
@@ -53,6 +59,7 @@ struct Negotiation<'a, G> {
     /// Open while the client decides, and then for good.
     disk: Option<Arc<dyn Disk>>,
     early: Vec<u8>,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl<G: Future<Output = ()>> Negotiation<'_, G> {
@@ -81,8 +88,7 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
                     return Ok(None);
                 }
                 Step::Abort(abort) => return Err(refused(abort)),
-                // Not reached: the configuration says that there is no TLS.
-                Step::StartTls => return Err(Error::invalid("TLS is not built in")),
+                Step::StartTls => self.start_tls().await?,
             }
         }
     }
@@ -101,10 +107,44 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
     }
 
     async fn send(&mut self) -> Result<()> {
+        if self.connection.is_aborted() {
+            return Err(Error::new(ESHUTDOWN, "a plugin or filter has cut the connection off"));
+        }
         while !self.handshake.output().is_empty() {
             let sent = self.line.write(self.handshake.output()).await?;
             self.handshake.sent(sent);
         }
+        Ok(())
+    }
+
+    /// Whoever is in the middle can put something in front of the first encrypted byte, but it does not outlive this:
+    /// not what was agreed on before, and not what waits to be looked at (CVE-2021-3716).
+    async fn start_tls(&mut self) -> Result<()> {
+        let log = self.connection.log().named("nbdkit");
+        if !self.early.is_empty() {
+            let count = self.early.len();
+            return Err(Error::new(
+                EINVAL,
+                format!(
+                    "client sent {count} bytes in plain text behind NBD_OPT_STARTTLS, without waiting for the answer"
+                ),
+            ));
+        }
+        let offer = self.service.tls.as_ref();
+        let offer = offer.ok_or_else(|| Error::new(EIO, "TLS was promised, and there is none"))?;
+        let engine = offer.acceptor.accept();
+        let engine = engine.map_err(|error| Error::new(EIO, format!("beginning TLS: {error}")))?;
+        self.line.wire.secure(engine);
+        log.debug(format_args!("starting TLS handshake"));
+        self.line.secure(offer.detail, &log).await?;
+        log.debug(format_args!("TLS handshake completed"));
+        if offer.detail.session
+            && let Some(session) = self.line.wire.session(tls::describe)
+        {
+            log.debug(format_args!("{session}"));
+        }
+        self.certificate = self.line.wire.session(tls::certificate).flatten().map(Arc::new);
+        self.handshake.tls_started();
         Ok(())
     }
 
@@ -132,6 +172,8 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
     fn request(&self, name: &str) -> OpenRequest {
         let mut request = OpenRequest::new(self.connection, name);
         request.read_only = self.service.read_only;
+        request.tls = self.handshake.is_tls();
+        request.certificate = self.certificate.clone();
         request
     }
 
@@ -239,10 +281,15 @@ fn refused(abort: Abort) -> Error {
     Error::new(EINVAL, abort.to_string())
 }
 
+/// How long a client with which TLS has failed may take to read why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How many bytes it may still say meanwhile.
+const MOST_HEARD: usize = 1 << 20;
+
 /// The wire, given up on when the server stops or the client takes too long. Only waiting for the client is given up,
 /// never an operation of a plugin.
 struct Line<'a, G> {
-    wire: &'a Wire,
+    wire: &'a mut Wire,
     deadline: Timer,
     gone: Pin<&'a mut G>,
 }
@@ -255,10 +302,7 @@ impl<G: Future<Output = ()>> Line<'_, G> {
                 // A port scan: the client hung up on us.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(0),
                 Err(error) => return Err(Error::io(error, "read from client")),
-                Ok(None) => {
-                    let wire = self.wire;
-                    self.wait(|cx| wire.poll_readable(cx)).await?;
-                }
+                Ok(None) => self.wait(Wire::poll_readable).await?,
             }
         }
     }
@@ -268,17 +312,54 @@ impl<G: Future<Output = ()>> Line<'_, G> {
             match self.wire.try_write(&[IoSlice::new(bytes)]) {
                 Ok(Some(len)) => return Ok(len),
                 Err(error) => return Err(Error::io(error, "write to client in the handshake")),
-                Ok(None) => {
-                    let wire = self.wire;
-                    self.wait(|cx| wire.poll_writable(cx)).await?;
+                Ok(None) => self.wait(Wire::poll_writable).await?,
+            }
+        }
+    }
+
+    /// The TLS handshake. If it fails, the client has been told why.
+    async fn secure(&mut self, detail: tls::Detail, log: &Log) -> Result<()> {
+        loop {
+            let progress = self.wire.try_handshake();
+            if detail.log > 0 {
+                log.debug(format_args!("TLS handshake: {progress:?}"));
+            }
+            match progress {
+                Ok(wire::Handshake::Done) => return Ok(()),
+                Ok(wire::Handshake::Reading) => self.wait(Wire::poll_readable).await?,
+                Ok(wire::Handshake::Writing) => self.wait(Wire::poll_writable).await?,
+                Err(error) => {
+                    self.deadline.set_after(LAST_WORDS);
+                    // The client did not wait for them, or the server stops.
+                    let _ = self.last_words().await;
+                    return Err(Error::io(error, "TLS handshake failed"));
                 }
             }
         }
     }
 
-    async fn wait(&mut self, mut ready: impl FnMut(&mut Context<'_>) -> Poll<()>) -> Result<()> {
+    /// Sends the alert, and waits until the client has hung up: closing a socket in which something waits to be read
+    /// resets the connection, and the alert may be lost.
+    async fn last_words(&mut self) -> Result<()> {
+        let failed = |error| Error::io(error, "last words");
+        while !self.wire.flush().map_err(failed)? {
+            self.wait(Wire::poll_writable).await?;
+        }
+        self.wire.finish();
+        let mut heard = 0;
+        while heard < MOST_HEARD {
+            match self.wire.discard().map_err(failed)? {
+                Some(0) => return Ok(()),
+                Some(len) => heard += len,
+                None => self.wait(Wire::poll_arrival).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, ready: fn(&Wire, &mut Context<'_>) -> Poll<()>) -> Result<()> {
         poll_fn(|cx| {
-            if ready(cx).is_ready() {
+            if ready(self.wire, cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
             if self.gone.as_mut().poll(cx).is_ready() {

@@ -5,7 +5,6 @@
 //! request as soon as it has the last reply is therefore looked for a little longer before the connection parks. It
 //! stops by itself where it does not pay, and never keeps more CPUs busy than would be idle.
 
-use futures_lite::future::yield_now;
 use std::{
     num::NonZero,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -66,8 +65,10 @@ impl Patience {
     }
 }
 
-/// True as soon as `look` finds something; false when the moment is over.
-pub async fn spin(spinners: &Spinners, patience: &mut Patience, mut look: impl FnMut() -> bool) -> bool {
+/// True as soon as `look` finds something; false when the moment is over. It is short enough to keep the thread for
+/// itself: giving way to other tasks would wake another thread each time, on the very CPU that the client needs (4 KiB
+/// reads at queue depth 1: 70 instead of 47 thousand a second on 2 CPUs).
+pub fn spin(spinners: &Spinners, patience: &mut Patience, mut look: impl FnMut() -> bool) -> bool {
     if !patience.tries() {
         return false;
     }
@@ -80,9 +81,8 @@ pub async fn spin(spinners: &Spinners, patience: &mut Patience, mut look: impl F
         if start.elapsed() > MOMENT {
             break false;
         }
-        // The client may be waiting for this very CPU, other connections for this very thread.
+        // The client may be waiting for this very CPU.
         thread::yield_now();
-        yield_now().await;
     };
     patience.learn(paid);
     paid
@@ -91,7 +91,6 @@ pub async fn spin(spinners: &Spinners, patience: &mut Patience, mut look: impl F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::future::block_on;
 
     #[test]
     fn patience_ends_where_it_does_not_pay_and_comes_back_where_it_does() {
@@ -113,15 +112,15 @@ mod tests {
     fn no_more_spin_than_may() {
         let spinners = Spinners(AtomicUsize::new(1));
         let slot = spinners.enter().unwrap();
-        assert!(!block_on(spin(&spinners, &mut Patience::default(), || unreachable!())));
+        assert!(!spin(&spinners, &mut Patience::default(), || unreachable!()));
         drop(slot);
         let mut looks = 0;
         let look = || {
             looks += 1;
             looks == 3
         };
-        assert!(block_on(spin(&spinners, &mut Patience::default(), look)));
-        assert!(!block_on(spin(&spinners, &mut Patience::default(), || false)));
+        assert!(spin(&spinners, &mut Patience::default(), look));
+        assert!(!spin(&spinners, &mut Patience::default(), || false));
         assert!(spinners.enter().is_some());
     }
 }

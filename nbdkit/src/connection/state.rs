@@ -87,7 +87,7 @@ impl<'c> State<'c> {
             failure: None,
             linger: Timer::never(),
             beat: Timer::after(BEAT),
-            quiet: 0,
+            quiet: IDLE,
         }
     }
 
@@ -167,6 +167,7 @@ impl<'c> State<'c> {
         }
         self.quiet += 1;
         if self.quiet == IDLE {
+            self.inbox.rest();
             self.connection.pool().clear();
         }
     }
@@ -194,7 +195,7 @@ impl<'c> State<'c> {
 
     /// The client is out of reach. What sleeps on its behalf is woken, unless it has said goodbye: then `finalize` is
     /// still to come.
-    fn lose(&mut self) {
+    pub fn lose(&mut self) {
         self.broken = true;
         self.held = None;
         self.outbox = Outbox::default();

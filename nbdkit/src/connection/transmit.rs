@@ -18,6 +18,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 /// Replies are collected up to this many bytes, then sent together.
@@ -25,6 +26,9 @@ pub const BATCH: u64 = 256 << 10;
 /// Payload that a connection may hold at once beyond its largest request. A client that never reads its replies gets no
 /// further than this.
 const HOLD: u64 = 32 << 20;
+/// How long a client that is never quiet keeps a thread, when others on it may have clients too. Giving way wakes
+/// another thread to look for work: not worth it after every batch.
+const TURN: Duration = Duration::from_micros(500);
 
 /// One connection in transmission.
 pub struct Transmission<'c> {
@@ -59,7 +63,7 @@ impl<'c> Transmission<'c> {
         let replies = Replies { session: self.session, log: &log };
         let mut gone = pin!(self.connection.gone());
         let mut patience = Patience::default();
-        let mut batches = 0u32;
+        let mut turn = Instant::now();
         loop {
             self.begin(&mut state, &replies);
             let sent = self.send(&mut state);
@@ -68,23 +72,23 @@ impl<'c> Transmission<'c> {
                 break;
             }
             if sent > 0 || filled {
-                batches += 1;
-                if batches.is_multiple_of(4) {
-                    // Others on this thread have clients too.
+                if turn.elapsed() > TURN {
                     yield_now().await;
                     self.look_up(&mut state, &replies).await;
+                    turn = Instant::now();
                 }
                 continue;
             }
             if state.flight.is_empty() && state.outbox.is_empty() {
                 // Measured at 4 KiB and queue depth 1: see BENCHMARKS.md.
                 let look = || self.receive(&mut state) || state.intake != Intake::Open;
-                if spin(self.spinners, &mut patience, look).await {
+                if spin(self.spinners, &mut patience, look) {
                     continue;
                 }
-                state.inbox.rest();
             }
-            match poll_fn(|cx| self.poll(&mut state, gone.as_mut(), cx)).await {
+            let wake = poll_fn(|cx| self.poll(&mut state, gone.as_mut(), cx)).await;
+            turn = Instant::now();
+            match wake {
                 Wake::Ready => {}
                 Wake::Landed(answer) => replies.answer(answer, &mut state.outbox),
                 Wake::Stop => state.stop(),
@@ -140,6 +144,11 @@ impl<'c> Transmission<'c> {
 
     /// Sends what the socket takes; how many bytes that were.
     fn send(&self, state: &mut State<'_>) -> u64 {
+        if self.connection.is_aborted() && !state.broken {
+            // What is in flight goes on; the client has seen the last of us.
+            self.wire.finish();
+            state.lose();
+        }
         if state.broken {
             state.outbox = Outbox::default();
         }

@@ -71,6 +71,11 @@ impl Client {
         Ok(Client { socket, style: Style::Simple, cookie: 0, received: 0 })
     }
 
+    /// The socket, for somebody who speaks something else on it.
+    pub fn into_socket(self) -> UnixStream {
+        self.socket
+    }
+
     /// The style of replies to expect from now on; the good handshakes set it by themselves.
     pub fn set_style(&mut self, style: Style) {
         self.style = style;

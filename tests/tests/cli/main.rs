@@ -11,6 +11,7 @@ mod mistakes;
 mod negotiation;
 mod parameters;
 mod said;
+mod scripts;
 mod service;
 mod signals;
 mod single;

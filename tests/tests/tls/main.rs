@@ -1,3 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLS with real peers: libnbd, qemu and GnuTLS; and what nobody may get without it.
+//! TLS with real peers: libnbd, qemu, GnuTLS and OpenSSL; and what nobody may get without it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod breaking_off;
+mod client;
+mod credentials;
+mod fallback;
+mod finding;
+mod keys;
+mod peers;
+mod plain_text;
+mod refusals;
+mod secrets;
+mod transmission;

@@ -203,7 +203,7 @@ fn unusable_command_lines() {
         (&["--tls=xx"], "--tls: could not decipher boolean (xx), should be off, on or require"),
         (
             &["-D", "foo"],
-            "-D (Debug Flag) must have the format NAME.FLAG=N, such as memory.pages=1, not 'foo'",
+            "-D (Debug Flag) must have the format NAME.FLAG=N, such as file.zero=1, not 'foo'",
         ),
         (
             &["--log=xx"],

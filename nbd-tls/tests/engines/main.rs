@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The two halves against each other, in memory.
+
+mod certificates;
+mod data;
+mod folders;
+mod hostile;
+mod pipe;
+mod pki;
+#[cfg(feature = "psk")]
+mod psk;
+
+/// Without OpenSSL both halves say so, in one line.
+#[cfg(not(feature = "psk"))]
+#[test]
+fn a_build_without_keys_says_so() {
+    use nbd_tls::{Acceptor, Connector, ErrorKind, Priority};
+    let (file, priority) = (std::path::Path::new("/nowhere"), Priority::default());
+    for error in [
+        Acceptor::psk(file, &priority).unwrap_err(),
+        Connector::psk("alice", file, &priority).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.to_string(), "this build has no TLS-PSK (feature tls-psk)");
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The manual's example as it is typed, in namespaces where example.com is a server of the test.
+
+use std::fs;
+
+use nbdkit_tests::{data::assert_same, nbdkit, run, tool};
+
+use super::authority::Authority;
+
+/// All that differs from the world outside: names, what the system trusts, and who listens on port 443.
+const WORLD: &str = r#"
+set -eu
+ip link set lo up
+mount --bind "$dir/hosts" /etc/hosts
+mount --bind "$dir/ca.pem" /etc/ssl/certs/ca-certificates.crt
+nginx -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" &
+server=$!
+trap 'kill $server; wait $server || :' EXIT
+while ! test -s "$dir/pid"; do kill -0 $server; sleep 0.01; done
+nbdkit() { "$NBDKIT" "$@"; }
+"#;
+
+#[test]
+fn nbdkit_r_curl_https_example_com_disk_img() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    authority.save(dir.path());
+    authority.issue(&["example.com"], &dir.path().join("server.pem"), &dir.path().join("key.pem"));
+    fs::write(dir.path().join("hosts"), "127.0.0.1 localhost example.com\n").unwrap();
+    fs::create_dir(dir.path().join("www")).unwrap();
+    let image = dir.path().join("www/disk.img");
+    fs::write(&image, nbdkit_tests::data::random(1, (5 << 20) + 512)).unwrap();
+    let shown = dir.path().display();
+    let conf = format!(
+        "daemon off; master_process off; user root; pid {shown}/pid; events {{}}
+         http {{ access_log off; client_body_temp_path {shown}/t1; proxy_temp_path {shown}/t2;
+           fastcgi_temp_path {shown}/t3; uwsgi_temp_path {shown}/t4; scgi_temp_path {shown}/t5;
+           server {{ listen 127.0.0.1:443 ssl http2; root {shown}/www;
+             ssl_certificate {shown}/server.pem; ssl_certificate_key {shown}/key.pem; }} }}"
+    );
+    fs::write(dir.path().join("nginx.conf"), conf).unwrap();
+
+    // The pid file is so that it can be ended again.
+    let script = format!(
+        "{WORLD}
+         nbdkit -P \"$dir/nbdkit.pid\" -r curl https://example.com/disk.img
+         nbdcopy nbd://localhost \"$dir/copy\"
+         kill \"$(cat \"$dir/nbdkit.pid\")\""
+    );
+    let binary = nbdkit().get_program().to_owned();
+    let mut unshare = tool("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        // Who is not root may be, in a namespace of his own.
+        unshare.arg("--map-root-user");
+    }
+    unshare.args(["--mount", "--net", "--", "bash", "-c", &script]);
+    run(unshare.env("dir", dir.path()).env("NBDKIT", binary).env_remove("SSL_CERT_FILE")).ok();
+    assert_same(&dir.path().join("copy"), &image);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Pre-shared keys with real peers.
+
+use std::path::PathBuf;
+
+use nbdkit_tests::data::random;
+use nbdkit_tests::files::scratch;
+use nbdkit_tests::{Launch, Server, nbdkit, run, tool, until};
+
+use crate::credentials::{Folder, uri};
+
+const KEYS: &str = "alice:00112233445566778899aabbccddeeff\nbob:a1b2c3d4e5f60718293a4b5c6d7e8f90\n";
+
+fn keys(folder: &Folder) -> PathBuf {
+    folder.put("keys.psk", KEYS, 0o600)
+}
+
+fn serve(folder: &Folder, tcp: bool) -> Server {
+    let psk = format!("--tls-psk={}", keys(folder).display());
+    let launch = Launch::new(["--tls=require", &psk, "-v", "-D", "nbdkit.tls.session=1", "memory", "8M"]);
+    if tcp { launch.tcp().start() } else { launch.start() }
+}
+
+#[test]
+fn libnbd_with_user_names() {
+    let (folder, _) = Folder::complete();
+    for tcp in [false, true] {
+        let server = serve(&folder, tcp);
+        for user in ["alice", "bob"] {
+            let uri = uri(&server, user, &format!("tls-psk-file={}", keys(&folder).display()));
+            let info = run(tool("nbdinfo").arg("--json").arg(&uri)).ok().json();
+            assert_eq!((&info["TLS"], &info["exports"][0]["export-size"]), (&true.into(), &(8 << 20).into()));
+            until("the session", || server.stderr().contains(&format!("pre-shared key of '{user}'")));
+
+            let dir = scratch();
+            let (there, back) = (dir.path().join("there"), dir.path().join("back"));
+            std::fs::write(&there, random(1, 8 << 20)).unwrap();
+            run(tool("nbdcopy").arg(&there).arg(&uri)).ok();
+            run(tool("nbdcopy").arg(&uri).arg(&back)).ok();
+            nbdkit_tests::data::assert_same(&there, &back);
+        }
+    }
+}
+
+#[test]
+fn qemu_with_a_user_name() {
+    let (folder, _) = Folder::complete();
+    // qemu looks for this name.
+    keys(&folder);
+    let server = serve(&folder, true);
+    let nbdkit_tests::raw::Address::Tcp(port) = server.address() else { panic!("on TCP") };
+    let object =
+        format!("tls-creds-psk,id=tls0,dir={},username=alice,endpoint=client", folder.path().display());
+    let image = format!("driver=nbd,host=localhost,port={port},tls-creds=tls0");
+    let info = run(tool("qemu-img").args(["info", "--object", &object, "--image-opts", &image])).ok();
+    assert!(info.text().contains("virtual size: 8 MiB"), "{}", info.text());
+    let mut io = tool("qemu-io");
+    io.args(["--object", &object, "--image-opts", &image]);
+    let io =
+        run(io.args(["-c", "write -P 7 65536 1M", "-c", "read -P 7 65536 1M", "-c", "read -P 0 0 64k"])).ok();
+    assert!(!io.text().contains("failed"), "{}", io.text());
+}
+
+#[test]
+fn both_versions_of_tls() {
+    let (folder, _) = Folder::complete();
+    for version in ["TLS1.2", "TLS1.3"] {
+        let psk = format!("--tls-psk={}", keys(&folder).display());
+        let priority = format!("--tls-priority=NORMAL:-VERS-ALL:+VERS-{version}");
+        let args = ["--tls=require", &psk, &priority, "-v", "-D", "nbdkit.tls.session=1", "memory", "1M"];
+        let server = Server::start(args);
+        let query = format!("tls-psk-file={}", keys(&folder).display());
+        run(tool("nbdinfo").arg(uri(&server, "alice", &query))).ok();
+        assert!(server.stderr().contains(&format!("TLS session: {version}, ")), "{}", server.stderr());
+    }
+}
+
+#[test]
+fn a_new_user_needs_no_restart() {
+    let (folder, _) = Folder::complete();
+    let server = serve(&folder, false);
+    let more = folder.put("keys.psk", &format!("{KEYS}carol:0123456789abcdef0123456789abcdef\n"), 0o600);
+    run(tool("nbdinfo").arg(uri(&server, "carol", &format!("tls-psk-file={}", more.display())))).ok();
+}
+
+#[test]
+fn what_a_captive_command_gets_to_know() {
+    let (folder, _) = Folder::complete();
+    let file = keys(&folder);
+    let shown = "echo \"$tls|$tls_certificates|$tls_psk|$uri\"";
+    let mut command = nbdkit();
+    command.args(["--tls=require", "--tls-psk=keys.psk", "null", "--run", shown]).current_dir(folder.path());
+    let output = run(&mut command).ok();
+    let parts: Vec<&str> = output.text().split('|').collect();
+    assert_eq!(parts[..3], ["2", "", file.to_str().unwrap()]);
+    assert!(parts[3].starts_with("nbds+unix://?socket=/tmp/nbdkit"), "{parts:?}");
+    assert!(parts[3].ends_with(&format!("&tls-psk-file={}", file.display())), "{parts:?}");
+    run(nbdkit().args(["--tls-psk=/nonexistent", "null", "--run", "true"]))
+        .exits(1)
+        .says("error: /nonexistent: No such file or directory\n");
+    let broken = folder.put("broken.psk", "alice\n", 0o600);
+    run(nbdkit().arg(format!("--tls-psk={}", broken.display())).args(["null", "--run", "true"]))
+        .exits(1)
+        .says(broken.to_str().unwrap());
+}
