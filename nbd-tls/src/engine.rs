@@ -159,7 +159,10 @@ impl Engine {
 
     /// Whether `read` would say something other than [`Read::Nothing`].
     pub fn readable(&self) -> bool {
-        self.closed || self.cut || self.failure.is_some() || matches!(self.state, State::Plaintext | State::Ended)
+        self.closed
+            || self.cut
+            || self.failure.is_some()
+            || matches!(self.state, State::Plaintext | State::Ended)
     }
 
     /// Encrypts; how many bytes of plaintext were taken: as much as fits a bound of about 256 KiB of output that was not

@@ -27,7 +27,7 @@ pub(crate) enum State {
 /// One connection in a TLS library.
 ///
 /// Neither method is called again once one has failed. The alert that belongs to the failure is in `wire.output` by then.
-pub(crate) trait Library: Send {
+pub(crate) trait Library: Send + Sync {
     /// Deals with `wire.input`: handshake, alerts, updates of keys. Plaintext goes into `buf` from `filled` on, and when that is
     /// full one record is looked ahead, so that the state is known.
     ///

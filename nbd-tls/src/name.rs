@@ -16,7 +16,7 @@ pub(crate) fn text(name: &[u8]) -> Option<String> {
         while !set.is_empty() {
             let mut pair = element(&mut set, SEQUENCE)?;
             let kind = element(&mut pair, OID)?;
-            let (tag, value) = any(&mut pair)?;
+            let (tag, value) = next(&mut pair)?;
             if !part.is_empty() {
                 part.push('+');
             }
@@ -58,7 +58,9 @@ fn attribute(text: &mut String, kind: &[u8], tag: u8, value: &[u8]) -> Option<()
         0x14 => Some(value.iter().map(|byte| char::from(*byte)).collect()),
         // BMPString
         0x1e if value.len() % 2 == 0 => {
-            let units = value.chunks_exact(2).map(|two| two.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
+            let units = value
+                .chunks_exact(2)
+                .map(|two| two.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
             String::from_utf16(&units.collect::<Vec<u16>>()).ok()
         }
         _ => None,
@@ -131,11 +133,11 @@ fn header(tag: u8, len: usize) -> Vec<u8> {
 
 /// The content of the next element, which must have this tag.
 fn element<'a>(der: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
-    any(der).filter(|(found, _)| *found == tag).map(|(_, content)| content)
+    next(der).filter(|(found, _)| *found == tag).map(|(_, content)| content)
 }
 
 /// Tag and content of the next element.
-fn any<'a>(der: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+fn next<'a>(der: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (tag, rest) = der.split_first()?;
     let (first, mut rest) = rest.split_first()?;
     let len = match first {
@@ -150,4 +152,86 @@ fn any<'a>(der: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (content, after) = rest.split_at_checked(len)?;
     *der = after;
     Some((*tag, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
+        [header(tag, content.len()), content.to_vec()].concat()
+    }
+
+    /// One set of one pair.
+    fn pair(oid: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+        wrap(SET, &wrap(SEQUENCE, &[wrap(OID, oid), wrap(tag, value)].concat()))
+    }
+
+    const CN: &[u8] = &[0x55, 4, 3];
+    const O: &[u8] = &[0x55, 4, 10];
+
+    #[test]
+    fn most_specific_first() {
+        let name = [pair(O, 0x13, b"Org"), pair(CN, 0x0c, "J\u{fc}rgen".as_bytes())].concat();
+        assert_eq!(text(&name).unwrap(), "CN=J\u{fc}rgen,O=Org");
+        assert_eq!(text(b"").unwrap(), "");
+    }
+
+    #[test]
+    fn several_types_in_one_part() {
+        let one = |oid, value| wrap(SEQUENCE, &[wrap(OID, oid), wrap(0x13, value)].concat());
+        let name = wrap(SET, &[one(CN, b"a"), one(O, b"b")].concat());
+        assert_eq!(text(&name).unwrap(), "CN=a+O=b");
+    }
+
+    #[test]
+    fn what_would_be_taken_for_something_else_is_escaped() {
+        for (value, shown) in [
+            ("a,b+c", "a\\,b\\+c"),
+            ("\"<;>\\", "\\\"\\<\\;\\>\\\\"),
+            (" x ", "\\ x\\ "),
+            (" ", "\\ "),
+            ("#a#", "\\#a#"),
+            ("two\nlines\0", "two\\0Alines\\00"),
+            ("\u{85}", "\\C2\\85"),
+        ] {
+            assert_eq!(text(&pair(CN, 0x0c, value.as_bytes())).unwrap(), format!("CN={shown}"));
+        }
+    }
+
+    #[test]
+    fn other_strings_and_types() {
+        assert_eq!(text(&pair(CN, 0x14, b"J\xfcrgen")).unwrap(), "CN=J\u{fc}rgen");
+        assert_eq!(text(&pair(CN, 0x1e, &[0, b'a', 0x20, 0xac])).unwrap(), "CN=a\u{20ac}");
+        // Not UTF-8, and not a string: as encoded.
+        assert_eq!(text(&pair(CN, 0x0c, &[0xff])).unwrap(), "CN=#0C01FF");
+        assert_eq!(text(&pair(CN, 0x02, &[5])).unwrap(), "CN=#020105");
+        // 1.2.840.113549.1.9.8 and 2.999.3 have no name here.
+        let unknown = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 8];
+        assert_eq!(text(&pair(&unknown, 0x0c, b"x")).unwrap(), "1.2.840.113549.1.9.8=#0C0178");
+        assert_eq!(text(&pair(&[0x88, 0x37, 3], 0x0c, b"x")).unwrap(), "2.999.3=#0C0178");
+        let long = [b'x'; 300];
+        let shown = format!("1.1=#0C82012C{}", "78".repeat(300));
+        assert_eq!(text(&pair(&[41], 0x0c, &long)).unwrap(), shown);
+    }
+
+    #[test]
+    fn lengths_that_lie() {
+        for der in
+            [&[SET][..], &[SET, 5, 0], &[SET, 0x80], &[SET, 0x84, 0, 0, 0, 1, 0], &[SET, 0x82, 1], &[0x30, 0]]
+        {
+            assert_eq!(text(der), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything(der in prop::collection::vec(any::<u8>(), 0..200), cut in any::<prop::sample::Index>()) {
+            let _ = text(&der);
+            let valid = [pair(O, 0x13, b"Org"), pair(CN, 0x0c, &der)].concat();
+            prop_assert!(!text(&valid).unwrap().contains('\n'));
+            let _ = text(&valid[..cut.index(valid.len())]);
+        }
+    }
 }

@@ -67,8 +67,9 @@ pub(crate) fn revocations(path: &Path) -> Result<Vec<CertificateRevocationListDe
         Ok((bytes, _)) => {
             let lists: Vec<CertificateRevocationListDer<'static>> = items(path, &bytes, "revocation list")?;
             for list in &lists {
-                webpki::BorrowedCertRevocationList::from_der(list)
-                    .map_err(|error| malformed(path, format_args!("not a usable revocation list: {error}")))?;
+                webpki::BorrowedCertRevocationList::from_der(list).map_err(|error| {
+                    malformed(path, format_args!("not a usable revocation list: {error}"))
+                })?;
             }
             Ok(lists)
         }

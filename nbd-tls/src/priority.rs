@@ -34,7 +34,14 @@ pub struct Priority {
 
 impl Default for Priority {
     fn default() -> Priority {
-        Priority { tls12: true, tls13: true, aes_128: true, aes_256: true, chacha20: true, strong_groups: false }
+        Priority {
+            tls12: true,
+            tls13: true,
+            aes_128: true,
+            aes_256: true,
+            chacha20: true,
+            strong_groups: false,
+        }
     }
 }
 
@@ -167,7 +174,10 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(&format!("TLS priority {named} in ")), "{text}: {error}");
         }
-        assert_eq!(parse("NORMAL:-VERS-ALL"), Err("TLS priority \"NORMAL:-VERS-ALL\" leaves no version of TLS".into()));
+        assert_eq!(
+            parse("NORMAL:-VERS-ALL"),
+            Err("TLS priority \"NORMAL:-VERS-ALL\" leaves no version of TLS".into())
+        );
         let none = "SECURE256:-AES-256-GCM:-CHACHA20-POLY1305";
         assert_eq!(parse(none), Err(format!("TLS priority {none:?} leaves no cipher")));
     }

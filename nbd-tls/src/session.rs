@@ -32,5 +32,8 @@ pub struct PeerCertificate {
 /// Whose certificate this is. `None` if it cannot be read, which a peer's that was verified always can.
 pub(crate) fn describe(certificate: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
-    Some(PeerCertificate { subject: name::text(certificate.subject())?, issuer: name::text(certificate.issuer())? })
+    Some(PeerCertificate {
+        subject: name::text(certificate.subject())?,
+        issuer: name::text(certificate.issuer())?,
+    })
 }

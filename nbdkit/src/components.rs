@@ -132,7 +132,7 @@ impl Components {
             false => value,
         };
         let say = |log: &Log, name| {
-            log.named(name).debug(format_args!("config key={key}, value={}", shown.display()));
+            log.debug(format_args!("{name}: config key={key}, value={}", shown.display()));
         };
         for (entry, filter) in &mut self.filters {
             say(&self.log, entry.name);
@@ -156,10 +156,10 @@ impl Components {
     /// When one is missing, or they do not go together.
     pub fn complete(&mut self) -> Result<()> {
         for (entry, filter) in &mut self.filters {
-            self.log.named(entry.name).debug(format_args!("config_complete"));
+            self.log.debug(format_args!("{}: config_complete", entry.name));
             filter.config_complete()?;
         }
-        self.log.named(self.entry.name).debug(format_args!("config_complete"));
+        self.log.debug(format_args!("{}: config_complete", self.entry.name));
         self.plugin.config_complete()
     }
 
@@ -169,10 +169,10 @@ impl Components {
     /// When one of them cannot serve.
     pub fn get_ready(&mut self) -> Result<()> {
         self.log.debug(format_args!("using thread model: {}", self.thread_model()));
-        self.log.named(self.entry.name).debug(format_args!("get_ready"));
+        self.log.debug(format_args!("{}: get_ready", self.entry.name));
         self.plugin.get_ready()?;
         for (entry, filter) in self.filters.iter_mut().rev() {
-            self.log.named(entry.name).debug(format_args!("get_ready"));
+            self.log.debug(format_args!("{}: get_ready", entry.name));
             filter.get_ready()?;
         }
         Ok(())
@@ -184,12 +184,16 @@ impl Components {
     /// # Errors
     /// When one of them cannot serve.
     pub async fn after_fork(mut self, server: &Server) -> Result<Next> {
-        self.log.named(self.entry.name).debug(format_args!("after_fork"));
+        self.log.debug(format_args!("{}: after_fork", self.entry.name));
         self.plugin.after_fork(server).await?;
-        let traced = |name, next| if self.log.verbose() { trace(name, next, self.detail) } else { next };
+        let plugin = self.entry.name;
+        let traced = |name, next| match self.log.verbose() {
+            true => trace(name, plugin, next, self.log.clone(), self.detail),
+            false => next,
+        };
         let mut next = traced(self.entry.name, Next::plugin(self.entry.name, Arc::from(self.plugin)));
         for (entry, mut filter) in self.filters.into_iter().rev() {
-            self.log.named(entry.name).debug(format_args!("after_fork"));
+            self.log.debug(format_args!("{}: after_fork", entry.name));
             filter.after_fork(&next, server).await?;
             next = traced(entry.name, Next::filter(entry.name, Arc::from(filter), next));
         }
@@ -287,28 +291,28 @@ mod tests {
         assert_eq!(
             log.take(),
             [
-                "outer: config key=size, value=1M",
-                "inner: config key=size, value=1M",
-                "disk: config key=size, value=1M",
-                "outer: config key=count, value=2",
-                "outer: config key=size, value=2M",
-                "inner: config key=size, value=2M",
-                "disk: config key=size, value=2M",
-                "outer: config key=piece, value=a",
-                "inner: config key=piece, value=a",
-                "disk: config key=piece, value=a",
+                ": outer: config key=size, value=1M",
+                ": inner: config key=size, value=1M",
+                ": disk: config key=size, value=1M",
+                ": outer: config key=count, value=2",
+                ": outer: config key=size, value=2M",
+                ": inner: config key=size, value=2M",
+                ": disk: config key=size, value=2M",
+                ": outer: config key=piece, value=a",
+                ": inner: config key=piece, value=a",
+                ": disk: config key=piece, value=a",
             ]
         );
         components.complete().unwrap();
-        assert_eq!(log.take(), ["outer: config_complete", "inner: config_complete", "disk: config_complete"]);
+        assert_eq!(log.take(), [": outer: config_complete", ": inner: config_complete", ": disk: config_complete"]);
         components.get_ready().unwrap();
         assert_eq!(
             log.take(),
             [
                 ": using thread model: serialize_connections",
-                "disk: get_ready",
-                "inner: get_ready",
-                "outer: get_ready"
+                ": disk: get_ready",
+                ": inner: get_ready",
+                ": outer: get_ready"
             ]
         );
         let server = Server::new(Arc::default(), log.clone());
@@ -317,11 +321,11 @@ mod tests {
         assert_eq!(
             log.take(),
             [
-                "disk: after_fork",
+                ": disk: after_fork",
                 ": disk of 2097152, ready true, shown 7",
-                "inner: after_fork",
+                ": inner: after_fork",
                 ": inner over serialize_requests",
-                "outer: after_fork",
+                ": outer: after_fork",
                 ": outer over serialize_requests"
             ]
         );
@@ -342,8 +346,8 @@ mod tests {
         let (mut components, log) = recorded("keyed", &["inner"]);
         components.configure(&words(&["label=open", "password=hunter2"])).unwrap();
         let lines = log.take();
-        assert!(lines.contains(&"keyed: config key=label, value=open".into()), "{lines:?}");
-        assert!(lines.contains(&"keyed: config key=password, value=***".into()), "{lines:?}");
+        assert!(lines.contains(&": keyed: config key=label, value=open".into()), "{lines:?}");
+        assert!(lines.contains(&": keyed: config key=password, value=***".into()), "{lines:?}");
         assert!(!lines.iter().any(|line| line.contains("hunter2")), "{lines:?}");
         let error = components.configure(&words(&["passwort=hunter2"])).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");

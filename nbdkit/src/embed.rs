@@ -2,7 +2,7 @@
 //! A server inside another program: no command line, no fork, no signals.
 
 use crate::{
-    connection::{Service, Spinners},
+    connection::Service,
     listen::{Listener, Listeners},
     serve::{self, Clients},
     tls::{self, Offer},
@@ -12,6 +12,7 @@ use event_listener::Event;
 use nbd_proto::server::Config;
 use nbdkit_filter::{Filter, Next};
 use nbdkit_plugin::{Error, Log, LogSink, Plugin, Result, Server, Startup};
+use nbdkit_spin::Spinners;
 use std::{fmt, path::Path, sync::Arc, thread, time::Duration};
 
 /// What is to be served, and how.
@@ -178,6 +179,7 @@ impl Embedded {
         let service = Service {
             server: server.clone(),
             chain: chain.clone(),
+            plugin: self.name,
             config: self.config.tls(self.tls.as_ref().map_or(tls::REFUSAL, Offer::policy)),
             tls: self.tls,
             read_only: self.read_only,

@@ -7,7 +7,7 @@ use crate::{
     activation, captive,
     cli::{self, DebugFlag, Options, Task, UnixSocket, dump, help, names::Catalogue, options, uri, version},
     components::Components,
-    connection::{Service, Spinners},
+    connection::Service,
     listen::{Listener, Listeners, TemporaryDirectory},
     log::Sink,
     notify,
@@ -26,10 +26,12 @@ use nbd_proto::{
     wire::HandshakeFlags,
 };
 use nbdkit_plugin::{Error, Log, LogSink, Result, Server, Taken};
+use nbdkit_spin::Spinners;
 use nix::{
     sys::{
         mman::{MlockAllFlags, mlockall},
         signal::{Signal, kill},
+        stat::{Mode, umask},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::Pid,
@@ -52,6 +54,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, catalogue: Catalogue) -> Ex
         Ok(options) => options,
         Err(error) => return complain(None, &error),
     };
+    // Whoever starts us: what we make can be read by all, and changed by us.
+    umask(Mode::from_bits_truncate(0o022));
     let sink = match Sink::new(options.verbose, options.name.as_deref(), &options.log) {
         Ok(sink) => Arc::new(sink),
         Err(error) => return complain(None, &error),
@@ -97,11 +101,12 @@ fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> 
     let inherited = announced.map(activation::inherited).transpose()?;
     let plugin = options.plugin.as_deref().ok_or_else(|| no_plugin(task))?;
     let log = Log::new(sink.clone());
+    log.debug(format_args!("{}", version::version(None).trim_end()));
     let mut components = Components::find(catalogue, plugin, &options.filters, log)?;
     components.startup(!options.single);
     components.detail = debug_flags(options, sink, &mut components)?;
     match task {
-        Task::Help => return say(&help::help_of(&mut components, options.verbose)),
+        Task::Help => return say(&help::help_of(&mut components)),
         Task::Version => return say(&version::version(Some(&components))),
         _ => components.configure(&options.parameters)?,
     }
@@ -242,8 +247,28 @@ impl<'o> Bound<'o> {
             activated,
         };
         bound.uri = bound.find_uri();
+        bound.tell();
         Ok(bound)
     }
+
+    /// Under `-v`: where clients can find us.
+    fn tell(&self) {
+        let log = Log::new(self.sink.clone());
+        match (&self.place, &self.unixsocket, self.port) {
+            (Place::Stdio, ..) => {}
+            (_, Some(path), _) => log.debug(format_args!("bound to unix socket {}", path.display())),
+            (Place::Sockets(sockets), None, Some(port)) => {
+                let host = self.options.ipaddr.as_deref().unwrap_or("<any>");
+                let host = if self.options.vsock { "vsock" } else { host };
+                let count = sockets.len();
+                log.debug(format_args!("bound to {host}:{port} ({count} socket(s))"));
+            }
+            (Place::Sockets(sockets), None, None) => {
+                log.debug(format_args!("using {} socket(s) from outside", sockets.len()));
+            }
+        }
+    }
+
     /// How a client on this host finds us. With `-s` it cannot; with socket activation we do not know.
     fn find_uri(&self) -> Option<String> {
         let port = self.options.port.as_ref().and(self.port).map(|port| port.to_string());
@@ -330,6 +355,8 @@ impl<'o> Bound<'o> {
         if !(options.foreground || self.activated) {
             process::daemonize(options.verbose)?;
             self.sink.detach();
+            let id = std::process::id();
+            Log::new(self.sink.clone()).debug(format_args!("forked into background (new pid = {id})"));
         }
         if let Some(path) = &options.pidfile {
             write_pid(path)?;
@@ -344,11 +371,13 @@ impl<'o> Bound<'o> {
         let options = self.options;
         let server = Server::new(executor.clone(), self.sink.clone()).with_read_only(options.readonly);
         let (components, offer) = (self.components, self.offer);
+        let plugin = components.entry().name;
         serve::run(&executor, async {
             let chain = components.after_fork(&server).await?;
             let service = Arc::new(Service {
                 server: server.clone(),
                 chain: chain.clone(),
+                plugin,
                 config: config(options).tls(offer.as_ref().map_or(tls::REFUSAL, Offer::policy)),
                 tls: offer,
                 read_only: options.readonly,

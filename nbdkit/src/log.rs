@@ -6,7 +6,7 @@ use nbdkit_plugin::{Error, LogSink, Result};
 use std::{
     fmt,
     fs::File,
-    io::Write,
+    io::{IsTerminal, Write},
     os::unix::{fs::OpenOptionsExt, net::UnixDatagram},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
@@ -17,6 +17,8 @@ pub struct Sink {
     /// `nbdkit`, or `nbdkit[NAME]` with `--name`.
     program: String,
     errors: Errors,
+    /// Standard error is a terminal, and colours are welcome there.
+    colour: bool,
     /// Nobody looks at standard error any more.
     detached: AtomicBool,
 }
@@ -51,7 +53,7 @@ impl Sink {
                 Errors::File(file.map_err(|error| Error::io(error, format!("--log: {}", path.display())))?)
             }
         };
-        Ok(Sink { verbose, program, errors, detached: AtomicBool::new(false) })
+        Ok(Sink { verbose, program, errors, colour: colour(), detached: AtomicBool::new(false) })
     }
 
     /// From now on nobody looks at standard error.
@@ -63,6 +65,28 @@ impl Sink {
         let colon = if who.is_empty() { "" } else { ": " };
         format!("{}: {who}{colon}{kind}: {}\n", self.program, escaped(&message.to_string()))
     }
+
+    /// On standard error.
+    fn show(&self, line: &str, style: &str) -> std::io::Result<()> {
+        match self.colour && !style.is_empty() {
+            true => std::io::stderr()
+                .write_all(format!("{style}{}{NORMAL}\n", line.trim_end_matches('\n')).as_bytes()),
+            false => std::io::stderr().write_all(line.as_bytes()),
+        }
+    }
+}
+
+/// Styles of a terminal (ECMA-48, "Select graphic rendition").
+const PLAIN: &str = "";
+const BOLD: &str = "\x1b[1m";
+const RED: &str = "\x1b[31m";
+const NORMAL: &str = "\x1b[0m";
+
+/// Not where somebody said that they do not want it (no-color.org).
+fn colour() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
 }
 
 impl LogSink for Sink {
@@ -74,12 +98,14 @@ impl LogSink for Sink {
             Errors::File(file) => { file }.write_all(line.as_bytes()),
             Errors::Default if self.detached.load(Relaxed) => syslog(&line),
             Errors::Syslog => syslog(&line),
-            Errors::Default | Errors::Stderr => std::io::stderr().write_all(line.as_bytes()),
+            Errors::Default | Errors::Stderr => self.show(&line, RED),
         };
     }
 
     fn debug(&self, who: &str, message: fmt::Arguments<'_>) {
-        let _ = std::io::stderr().write_all(self.line(who, "debug", message).as_bytes());
+        // The server speaks for itself, or for a plugin or filter.
+        let style = if who.is_empty() { PLAIN } else { BOLD };
+        let _ = self.show(&self.line(who, "debug", message), style);
     }
 
     fn verbose(&self) -> bool {

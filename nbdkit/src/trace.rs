@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Under `-v`: one line for each call that a component gets. Without `-v` none of this is there.
+//! Under `-v`: one line for each call that a component gets, as `nbdkit: PLUGIN[CONNECTION]: debug: COMPONENT: CALL`.
+//! Without `-v` none of this is there.
 
 use nbdkit_filter::{Below, Next, OpenedExt};
 use nbdkit_plugin::{Arc, Around, Call, Connection, Disk, Export, Kind, Log, Op, OpenRequest, Opened};
@@ -19,24 +20,32 @@ impl Default for Detail {
     }
 }
 
-/// `next`, whose calls are shown under the name of its outermost component.
-pub fn trace(name: &'static str, next: Next, detail: Detail) -> Next {
+/// `next`, whose calls are shown. `name` is that of its outermost component, `plugin` that of the innermost; `log` speaks
+/// for the server.
+pub fn trace(name: &'static str, plugin: &'static str, next: Next, log: Log, detail: Detail) -> Next {
     let model = next.thread_model();
-    Next::over(Traced { name, next, detail }, model)
+    Next::over(Traced { name, plugin, next, log, detail }, model)
 }
 
 struct Traced {
     name: &'static str,
+    plugin: &'static str,
     next: Next,
+    log: Log,
     detail: Detail,
 }
 
 impl Traced {
     fn say(&self, connection: &Connection, call: std::fmt::Arguments<'_>) {
         if self.detail.control {
-            connection.log().named(self.name).debug(call);
+            connection.log().named(self.plugin).debug(format_args!("{}: {call}", self.name));
         }
     }
+}
+
+/// As a C programmer writes it.
+fn bit(truth: bool) -> u8 {
+    truth.into()
 }
 
 impl Below for Traced {
@@ -46,28 +55,34 @@ impl Below for Traced {
     }
 
     fn list_exports(&self, req: OpenRequest) -> Op<'static, Option<Vec<Export>>> {
-        self.say(&req.connection, format_args!("list_exports readonly={} tls={}", req.read_only, req.tls));
+        let (readonly, tls) = (bit(req.read_only), bit(req.tls));
+        self.say(&req.connection, format_args!("list_exports readonly={readonly} tls={tls}"));
         self.next.list_exports(req)
     }
 
     fn default_export(&self, req: OpenRequest) -> Op<'static, Option<String>> {
-        self.say(&req.connection, format_args!("default_export readonly={} tls={}", req.read_only, req.tls));
+        let (readonly, tls) = (bit(req.read_only), bit(req.tls));
+        self.say(&req.connection, format_args!("default_export readonly={readonly} tls={tls}"));
         self.next.default_export(req)
     }
 
     fn open(&self, req: OpenRequest) -> Opened {
-        let (log, detail) = (req.connection.log().named(self.name), self.detail);
-        let OpenRequest { read_only, export, tls, connection, .. } = &req;
-        self.say(connection, format_args!("open readonly={read_only} exportname={export:?} tls={tls}"));
+        let (log, name, detail) = (req.connection.log().named(self.plugin), self.name, self.detail);
+        let (readonly, tls) = (bit(req.read_only), bit(req.tls));
+        let OpenRequest { export, connection, .. } = &req;
+        self.say(connection, format_args!("open readonly={readonly} exportname={export:?} tls={tls}"));
         self.next.open(req).around(move |next| {
             if detail.control {
-                log.debug(format_args!("opened {:?}", next.info()));
+                log.debug(format_args!("{name}: opened {:?}", next.info()));
             }
-            Ok(Shown { next, log, detail })
+            Ok(Shown { next, log, name, detail })
         })
     }
 
     fn cleanup(&self) -> Op<'static, ()> {
+        if self.detail.control {
+            self.log.debug(format_args!("{}: cleanup", self.name));
+        }
         self.next.cleanup()
     }
 }
@@ -75,6 +90,7 @@ impl Below for Traced {
 struct Shown {
     next: Arc<dyn Disk>,
     log: Log,
+    name: &'static str,
     detail: Detail,
 }
 
@@ -95,7 +111,8 @@ impl Around for Shown {
         if !shown {
             return op(&*self.next);
         }
-        let name = match call.kind {
+        let component = self.name;
+        let verb = match call.kind {
             Kind::Read => "pread",
             Kind::Write => "pwrite",
             Kind::Flush => "flush",
@@ -106,21 +123,26 @@ impl Around for Shown {
             Kind::Finalize => "finalize",
             Kind::Close => "close",
         };
+        let Call { span, flags, .. } = call;
+        let fua = bit(flags.fua);
+        let flags = match call.kind {
+            Kind::Write | Kind::Trim => format!(" fua={fua}"),
+            Kind::Zero => {
+                format!(" may_trim={} fua={fua} fast={}", bit(flags.may_trim), bit(flags.fast_zero))
+            }
+            Kind::Extents => format!(" req_one={}", bit(flags.req_one)),
+            _ => String::new(),
+        };
         match call.kind {
-            Kind::Flush | Kind::Finalize | Kind::Close => self.log.debug(format_args!("{name}")),
+            Kind::Flush | Kind::Finalize | Kind::Close => self.log.debug(format_args!("{component}: {verb}")),
             _ => self.log.debug(format_args!(
-                "{name} count={} offset={}{}{}{}{}",
-                call.span.len,
-                call.span.offset,
-                if call.flags.fua { " fua=1" } else { "" },
-                if call.flags.may_trim { " may_trim=1" } else { "" },
-                if call.flags.fast_zero { " fast=1" } else { "" },
-                if call.flags.req_one { " req_one=1" } else { "" },
+                "{component}: {verb} count={} offset={}{flags}",
+                span.len, span.offset
             )),
         }
         op(&*self.next).finally(move |result| {
             if let Err(error) = result {
-                self.log.debug(format_args!("{name} failed: {error}"));
+                self.log.debug(format_args!("{component}: {verb} failed: {error}"));
             }
         })
     }

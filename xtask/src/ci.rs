@@ -31,7 +31,7 @@ enum Outcome {
 type Stage = (&'static str, fn() -> Result<Outcome>);
 
 /// The cheap and telling ones first. `builds` ends with all features, which `test` then finds built.
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("doc", doc),
@@ -40,6 +40,7 @@ const STAGES: [Stage; 11] = [
     ("features", features),
     ("templates", templates),
     ("nostd", nostd),
+    ("models", models),
     ("msrv", msrv),
     ("deny", deny),
     ("sizes", sizes),
@@ -133,6 +134,13 @@ fn single_features(manifest: &str) -> std::result::Result<Vec<String>, String> {
 /// What `cargo xtask new` makes.
 fn templates() -> Result<Outcome> {
     new::prove().map(|()| Outcome::Passed)
+}
+
+/// What threads do to each other, in every order in which they can meet. Its own folder, for the flag is everybody's.
+fn models() -> Result<Outcome> {
+    let folder = target_dir().join("loom");
+    let mut test = cargo(["test", "--locked", "--package", "nbdkit-spin", "--lib", "--target-dir"]);
+    passed(test.arg(folder).env("RUSTFLAGS", "--cfg loom"))
 }
 
 /// A program without the standard library that uses the protocol.

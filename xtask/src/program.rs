@@ -72,7 +72,7 @@ pub struct Param {
     pub magic: bool,
     /// One paragraph, with notes at its end.
     pub explanation: String,
-    /// More paragraphs, for the manual.
+    /// More paragraphs.
     pub details: Vec<String>,
 }
 
@@ -93,12 +93,12 @@ impl Program {
         let mut program =
             Program { version: version.to_owned(), sections, plugins: Vec::new(), filters: Vec::new() };
         for name in &plugins {
-            let about = blocks(&said(path, &["--help", "--verbose", name])?)?;
+            let about = blocks(&said(path, &["--help", name])?)?;
             program.plugins.extend(about.into_iter().filter(|about| about.component.kind == Kind::Plugin));
         }
         // A filter is asked together with a plugin, any will do.
         if let Some(plugin) = plugins.first() {
-            let mut args = vec!["--help".to_owned(), "--verbose".to_owned(), plugin.clone()];
+            let mut args = vec!["--help".to_owned(), plugin.clone()];
             args.extend(filters.iter().map(|name| format!("--filter={name}")));
             let about = blocks(&said(path, &args.iter().map(String::as_str).collect::<Vec<_>>())?)?;
             program.filters.extend(about.into_iter().filter(|about| about.component.kind == Kind::Filter));
@@ -334,7 +334,8 @@ Filters:
         let help = "Usage\n\nfilter: cow (writable)\n(built in)\n\nplugin: disk (a disk (of any size))\n(built in)\n\
                     [size=]<SIZE>  How large (required)\n\
                     mode=a|b       How, or\n               why (default: a; also how=)\n\
-                    part=<TEXT>    Some (may be repeated)\n";
+                    part=<TEXT>    Some (may be repeated)\n\n               And a\n               word.\n\n               More.\n\
+                    -D disk.parts=<N>\n               Shows them (default: 0)\n";
         let [cow, disk] = &blocks(help).unwrap()[..] else { panic!() };
         assert_eq!((cow.component.to_string(), &cow.params[..]), ("filter cow".to_owned(), &[][..]));
         assert_eq!(
@@ -349,6 +350,12 @@ Filters:
         );
         assert_eq!(mode.explanation, "How, or why (default: a; also how=)");
         assert!(part.repeats() && !part.required());
+        assert_eq!(
+            (&*part.explanation, &part.details[..]),
+            ("Some (may be repeated)", &["And a word.".to_owned(), "More.".to_owned()][..])
+        );
+        let flag = Flag { usage: "-D disk.parts=N".to_owned(), explanation: "Shows them".to_owned() };
+        assert_eq!((&disk.flags[..], &cow.flags[..]), (&[flag][..], &[][..]));
     }
 
     #[test]

@@ -17,10 +17,8 @@ impl ResolvesServerCert for Resolver {
     /// kind of key it can check; else any: rustls then finds out what is not in common, and says so.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
-        let mut usable = self
-            .0
-            .iter()
-            .filter(|pair| pair.key.choose_scheme(hello.signature_schemes()).is_some());
+        let mut usable =
+            self.0.iter().filter(|pair| pair.key.choose_scheme(hello.signature_schemes()).is_some());
         let first = usable.clone().next().or(self.0.first());
         usable.find(|pair| name.as_ref().is_some_and(|name| is_for(pair, name))).or(first).cloned()
     }

@@ -88,7 +88,9 @@ impl Psk {
 
     fn explain(&self, error: &openssl::ssl::Error) -> Error {
         match self.who {
-            Who::Server(lookup) if self.handshaking => explain(error, "client", self.stream.ssl().ex_data(lookup)),
+            Who::Server(lookup) if self.handshaking => {
+                explain(error, "client", self.stream.ssl().ex_data(lookup))
+            }
             Who::Server(_) => explain(error, "client", None),
             Who::Client(_) => explain(error, "server", None),
         }
@@ -125,7 +127,11 @@ impl Library for Psk {
                 "TLSv1.2" => "TLS1.2",
                 _ => "TLS1.3",
             },
-            cipher: ssl.current_cipher().and_then(|cipher| cipher.standard_name()).unwrap_or_default().to_owned(),
+            cipher: ssl
+                .current_cipher()
+                .and_then(|cipher| cipher.standard_name())
+                .unwrap_or_default()
+                .to_owned(),
             certificate: None,
             psk_identity: match &self.who {
                 Who::Client(user) => Some(user.clone()),

@@ -46,16 +46,19 @@ pub(super) fn explain(error: &openssl::ssl::Error, peer: &str, lookup: Option<&L
             Some(Lookup::Found(user)),
         ) => (WrongKey, format!("{peer} has another TLS-PSK key for the user name {user:?}")),
         (reason::PSK_IDENTITY_NOT_FOUND, _) => (UnknownUser, format!("{peer} gave no TLS-PSK user name")),
-        (reason::NO_SHARED_CIPHER | reason::NO_CIPHERS_AVAILABLE | reason::NO_SUITABLE_SIGNATURE_ALGORITHM, _) => {
-            (NothingInCommon, format!("no cipher for pre-shared keys in common with the {peer}"))
-        }
+        (
+            reason::NO_SHARED_CIPHER | reason::NO_CIPHERS_AVAILABLE | reason::NO_SUITABLE_SIGNATURE_ALGORITHM,
+            _,
+        ) => (NothingInCommon, format!("no cipher for pre-shared keys in common with the {peer}")),
         (reason::UNSUPPORTED_PROTOCOL | reason::VERSION_TOO_LOW | reason::BAD_PROTOCOL_VERSION_NUMBER, _) => {
             (NothingInCommon, format!("no TLS version in common with the {peer}"))
         }
         (reason::CERTIFICATE_VERIFY_FAILED, _) => {
             (WrongKey, format!("{peer} showed a certificate instead of using the pre-shared key"))
         }
-        (reason::WRONG_VERSION_NUMBER, _) => (Protocol, format!("{peer} sent what is not TLS (wrong version number)")),
+        (reason::WRONG_VERSION_NUMBER, _) => {
+            (Protocol, format!("{peer} sent what is not TLS (wrong version number)"))
+        }
         (reason::DECRYPTION_FAILED_OR_BAD_RECORD_MAC, _) => {
             (Protocol, format!("{peer} sent a TLS record that was damaged or forged on its way"))
         }

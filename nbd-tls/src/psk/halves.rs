@@ -52,7 +52,11 @@ impl Server {
         let build = || -> Result<SslContext, ErrorStack> {
             context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
             // For clients of TLS 1.2 without elliptic curves: RFC 3526, as strong as AES-128.
-            context.set_tmp_dh(&*Dh::from_pqg(BigNum::get_rfc3526_prime_3072()?, None, BigNum::from_u32(2)?)?)?;
+            context.set_tmp_dh(&*Dh::from_pqg(
+                BigNum::get_rfc3526_prime_3072()?,
+                None,
+                BigNum::from_u32(2)?,
+            )?)?;
             context.set_psk_server_callback(move |ssl, user, key| {
                 let user = user.unwrap_or_default();
                 let (outcome, len) = look_up(&file, user, key);
@@ -82,7 +86,9 @@ impl Client {
         if user.is_empty() || user.len() > LONGEST_USER || user.contains('\0') {
             return Err(Error::new(
                 ErrorKind::Config,
-                format!("TLS-PSK user name {user:?} should have 1 to {LONGEST_USER} bytes, none of them zero"),
+                format!(
+                    "TLS-PSK user name {user:?} should have 1 to {LONGEST_USER} bytes, none of them zero"
+                ),
             ));
         }
         let key: Key = Keys::read(file)?.find(file, user.as_bytes())?.ok_or_else(|| {

@@ -96,7 +96,9 @@ fn decode(digits: &[u8]) -> Option<Key> {
             let (decimal, letter) = (digit.wrapping_sub(b'0'), (digit | 0x20).wrapping_sub(b'a'));
             let (is_decimal, is_letter) = (u8::from(decimal < 10), u8::from(letter < 6));
             wrong |= 1 - (is_decimal | is_letter);
-            byte = byte << 4 | (decimal & is_decimal.wrapping_neg()) | (letter.wrapping_add(10) & is_letter.wrapping_neg());
+            byte = byte << 4
+                | (decimal & is_decimal.wrapping_neg())
+                | (letter.wrapping_add(10) & is_letter.wrapping_neg());
         }
         key.push(byte);
     }

@@ -63,67 +63,66 @@ fn who_the_peer_is() {
     assert_eq!(pair.server.session().unwrap().certificate, None);
 }
 
+/// A peer whose certificate is bad, and what the two sides say about it.
+#[derive(Clone, Copy)]
+struct Bad<'a> {
+    leaf: Option<Leaf>,
+    authority: &'a Pki,
+    host: &'a str,
+    kind: ErrorKind,
+    text: &'a str,
+    alert: &'a str,
+}
+
+const EXPIRED: Option<Leaf> = Some(Leaf { years: (2001, 2002), ..LEAF });
+const EARLY: Option<Leaf> = Some(Leaf { years: (3001, 3002), ..LEAF });
+
 #[test]
 fn a_client_believes_only_the_right_server() {
     let (pki, other) = (Pki::new("CA"), Pki::new("another CA"));
-    let cases: [(&str, Leaf, &Pki, &str, ErrorKind, &str, &str); 5] = [
-        (
-            "authority",
-            LEAF,
-            &other,
-            "localhost",
-            ErrorKind::UnknownAuthority,
-            "server certificate signed by an unknown CA",
-            "peer sent alert: unknown CA",
-        ),
-        (
-            "host",
-            LEAF,
-            &pki,
-            "example.com",
-            ErrorKind::WrongHost,
-            "server certificate not for \"example.com\": it is for ",
-            "peer sent alert: bad certificate",
-        ),
-        (
-            "address",
-            LEAF,
-            &pki,
-            "127.0.0.2",
-            ErrorKind::WrongHost,
-            "server certificate not for \"127.0.0.2\": it is for ",
-            "peer sent alert: bad certificate",
-        ),
-        (
-            "expired",
-            Leaf { years: (2001, 2002), ..LEAF },
-            &pki,
-            "localhost",
-            ErrorKind::Expired,
-            "server certificate expired",
-            "peer sent alert: certificate expired",
-        ),
-        (
-            "early",
-            Leaf { years: (3001, 3002), ..LEAF },
-            &pki,
-            "localhost",
-            ErrorKind::NotYetValid,
-            "server certificate not valid yet",
-            "peer sent alert: certificate expired",
-        ),
-    ];
-    for (case, leaf, trusted, host, kind, text, alert) in cases {
+    let unknown = Bad {
+        leaf: Some(LEAF),
+        authority: &other,
+        host: "localhost",
+        kind: ErrorKind::UnknownAuthority,
+        text: "server certificate signed by an unknown CA",
+        alert: "peer sent alert: unknown CA",
+    };
+    let host = Bad {
+        leaf: Some(LEAF),
+        authority: &pki,
+        host: "example.com",
+        kind: ErrorKind::WrongHost,
+        text: "server certificate not for \"example.com\": it is for ",
+        alert: "peer sent alert: bad certificate",
+    };
+    let address =
+        Bad { host: "127.0.0.2", text: "server certificate not for \"127.0.0.2\": it is for ", ..host };
+    let expired = Bad {
+        leaf: EXPIRED,
+        host: "localhost",
+        kind: ErrorKind::Expired,
+        text: "server certificate expired",
+        alert: "peer sent alert: certificate expired",
+        ..host
+    };
+    let early = Bad {
+        leaf: EARLY,
+        kind: ErrorKind::NotYetValid,
+        text: "server certificate not valid yet",
+        ..expired
+    };
+    for Bad { leaf, authority, host, kind, text, alert } in [unknown, host, address, expired, early] {
         for priority in ["NORMAL:-VERS-TLS1.2", "NORMAL:-VERS-TLS1.3"] {
-            let acceptor = pki.acceptor(&leaf, false, priority);
-            let pair = Pair::new(&acceptor, &trusted.connector(None, true, priority), host);
+            let acceptor = pki.acceptor(leaf.as_ref().unwrap(), false, priority);
+            let pair = Pair::new(&acceptor, &authority.connector(None, true, priority), host);
             let (found, message) = failed(&pair.failed.1);
-            assert_eq!(found, kind, "{case}");
-            assert!(message.starts_with(text), "{case}: {message}");
-            assert_eq!(failed(&pair.failed.0), (ErrorKind::Alert, alert.into()), "{case}");
+            assert_eq!(found, kind, "{text}");
+            assert!(message.starts_with(text), "{message}");
+            assert_eq!(failed(&pair.failed.0), (ErrorKind::Alert, alert.into()), "{text}");
 
             // Who does not verify is content with anything.
-            Pair::new(&acceptor, &trusted.connector(None, false, priority), host).expect();
+            Pair::new(&acceptor, &authority.connector(None, false, priority), host).expect();
         }
     }
     for host in ["localhost", "127.0.0.1", "::1"] {
@@ -144,46 +143,41 @@ fn names_that_cannot_be() {
 #[test]
 fn a_server_that_verifies_wants_a_good_certificate() {
     let (pki, other) = (Pki::new("CA"), Pki::new("another CA"));
-    let cases: [(&str, Option<Leaf>, &Pki, ErrorKind, &str, &str); 4] = [
-        (
-            "none",
-            None,
-            &pki,
-            ErrorKind::NoCertificate,
-            "client sent no certificate",
-            "peer sent alert: certificate required",
-        ),
-        (
-            "authority",
-            Some(LEAF),
-            &other,
-            ErrorKind::UnknownAuthority,
-            "client certificate signed by an unknown CA",
-            "peer sent alert: unknown CA",
-        ),
-        (
-            "expired",
-            Some(Leaf { years: (2001, 2002), ..LEAF }),
-            &pki,
-            ErrorKind::Expired,
-            "client certificate expired",
-            "peer sent alert: certificate expired",
-        ),
-        (
-            "early",
-            Some(Leaf { years: (3001, 3002), ..LEAF }),
-            &pki,
-            ErrorKind::NotYetValid,
-            "client certificate not valid yet",
-            "peer sent alert: certificate expired",
-        ),
-    ];
-    for (case, leaf, signed_by, kind, text, alert) in cases {
+    let none = Bad {
+        leaf: None,
+        authority: &pki,
+        host: "localhost",
+        kind: ErrorKind::NoCertificate,
+        text: "client sent no certificate",
+        alert: "peer sent alert: certificate required",
+    };
+    let unknown = Bad {
+        leaf: Some(LEAF),
+        authority: &other,
+        kind: ErrorKind::UnknownAuthority,
+        text: "client certificate signed by an unknown CA",
+        alert: "peer sent alert: unknown CA",
+        ..none
+    };
+    let expired = Bad {
+        leaf: EXPIRED,
+        kind: ErrorKind::Expired,
+        text: "client certificate expired",
+        alert: "peer sent alert: certificate expired",
+        ..none
+    };
+    let early = Bad {
+        leaf: EARLY,
+        kind: ErrorKind::NotYetValid,
+        text: "client certificate not valid yet",
+        ..expired
+    };
+    for Bad { leaf, authority, host, kind, text, alert } in [none, unknown, expired, early] {
         for priority in ["NORMAL:-VERS-TLS1.2", "NORMAL:-VERS-TLS1.3"] {
             let acceptor = pki.acceptor(&LEAF, true, priority);
-            let pair = Pair::new(&acceptor, &signed_by.connector(leaf.as_ref(), false, priority), "localhost");
-            assert_eq!(failed(&pair.failed.0), (kind, text.into()), "{case}");
-            assert_eq!(failed(&pair.failed.1), (ErrorKind::Alert, alert.into()), "{case}");
+            let pair = Pair::new(&acceptor, &authority.connector(leaf.as_ref(), false, priority), host);
+            assert_eq!(failed(&pair.failed.0), (kind, text.into()));
+            assert_eq!(failed(&pair.failed.1), (ErrorKind::Alert, alert.into()), "{text}");
         }
     }
     // Whatever its name is, if only the authority has signed it.
@@ -198,7 +192,8 @@ fn revoked() {
     let lists = pki.revocations(&[3, 4]);
     let server = pki.server_folder(&LEAF);
     pki.folder("server", &[("ca-crl.pem", &lists)]);
-    let acceptor = Acceptor::certificates(&Directory::load(&server).unwrap(), true, &words("NORMAL")).unwrap();
+    let acceptor =
+        Acceptor::certificates(&Directory::load(&server).unwrap(), true, &words("NORMAL")).unwrap();
     for (serial, good) in [(2, true), (3, false), (4, false), (5, true)] {
         let connector = pki.connector(Some(&Leaf { serial, ..LEAF }), true, "NORMAL");
         let pair = Pair::new(&acceptor, &connector, "localhost");
@@ -220,7 +215,9 @@ fn revoked() {
         let pair = Pair::new(&pki.acceptor(&LEAF, false, "NORMAL"), &connector, "localhost");
         match good {
             true => _ = pair.expect(),
-            false => assert_eq!(failed(&pair.failed.1), (ErrorKind::Revoked, "server certificate revoked".into())),
+            false => {
+                assert_eq!(failed(&pair.failed.1), (ErrorKind::Revoked, "server certificate revoked".into()))
+            }
         }
     }
 }
@@ -233,7 +230,8 @@ fn nothing_in_common() {
         ("NORMAL:-VERS-TLS1.3", "NORMAL:-VERS-TLS1.2", "no TLS version in common with the client"),
         ("NORMAL:-AES-128-GCM", "NORMAL:-CIPHER-ALL:+AES-128-GCM", "no cipher in common with the client"),
     ] {
-        let pair = Pair::new(&pki.acceptor(&LEAF, false, server), &pki.connector(None, true, client), "localhost");
+        let pair =
+            Pair::new(&pki.acceptor(&LEAF, false, server), &pki.connector(None, true, client), "localhost");
         assert_eq!(failed(&pair.failed.0), (ErrorKind::NothingInCommon, text.into()));
         assert_eq!(failed(&pair.failed.1).0, ErrorKind::Alert);
     }
@@ -243,7 +241,8 @@ fn nothing_in_common() {
 fn strong_words_take_strong_groups() {
     let pki = Pki::new("CA");
     for (server, client) in [("SECURE256", "NORMAL"), ("NORMAL", "SECURE192"), ("SECURE128", "SECURE256")] {
-        let pair = Pair::new(&pki.acceptor(&LEAF, false, server), &pki.connector(None, true, client), "localhost");
+        let pair =
+            Pair::new(&pki.acceptor(&LEAF, false, server), &pki.connector(None, true, client), "localhost");
         assert!(!pair.expect().server.session().unwrap().cipher.contains("128"));
     }
 }
@@ -260,7 +259,8 @@ fn several_pairs() {
         let names = [format!("server-cert-{n}.pem"), format!("server-key-{n}.pem")];
         pki.folder("server", &[(&names[0], &certificate), (&names[1], &key)]);
     }
-    let acceptor = Acceptor::certificates(&Directory::load(&server).unwrap(), false, &words("NORMAL")).unwrap();
+    let acceptor =
+        Acceptor::certificates(&Directory::load(&server).unwrap(), false, &words("NORMAL")).unwrap();
     for (host, shown) in [
         ("localhost", "first"),
         ("other.example", "other host"),

@@ -15,7 +15,11 @@ fn pairs() -> Vec<Pair> {
     let mut pairs: Vec<Pair> = ["NORMAL:-VERS-TLS1.3", "NORMAL:-VERS-TLS1.2"]
         .iter()
         .map(|priority| {
-            Pair::new(&pki.acceptor(&LEAF, false, priority), &pki.connector(None, true, priority), "localhost")
+            Pair::new(
+                &pki.acceptor(&LEAF, false, priority),
+                &pki.connector(None, true, priority),
+                "localhost",
+            )
         })
         .map(Pair::expect)
         .collect();
@@ -85,7 +89,7 @@ fn both_directions_are_bounded() {
             }
             assert!(pair.server.output().len() < 300 << 10);
         }
-        assert!(taken >= 256 << 10 && taken < 300 << 10, "{taken}");
+        assert!((256 << 10..300 << 10).contains(&taken), "{taken}");
         let mut sent = 0;
         let mut failed = None;
         loop {
@@ -95,7 +99,10 @@ fn both_directions_are_bounded() {
             }
             taken += pair.server.write(&[IoSlice::new(&plain[taken..])]).unwrap();
         }
-        assert!(failed.is_none() && sent < 400 << 10, "{sent} bytes were taken by a reader that does not read");
+        assert!(
+            failed.is_none() && sent < 400 << 10,
+            "{sent} bytes were taken by a reader that does not read"
+        );
         assert!(pair.client.room().is_empty() && pair.client.readable());
 
         // A side that has plaintext waiting may write all the same.

@@ -115,7 +115,10 @@ fn formats_of_keys() {
     let sign = "openssl req -x509 -key server-key.pem -subj /CN=localhost -out server-cert.pem";
     for (format, made) in [
         ("BEGIN RSA PRIVATE KEY", "openssl genrsa -traditional -out server-key.pem 2048"),
-        ("BEGIN PRIVATE KEY", "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out server-key.pem"),
+        (
+            "BEGIN PRIVATE KEY",
+            "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out server-key.pem",
+        ),
         ("BEGIN EC PRIVATE KEY", "openssl ecparam -genkey -noout -name prime256v1 -out server-key.pem"),
         ("BEGIN PRIVATE KEY", "openssl genpkey -algorithm ED25519 -out server-key.pem"),
     ] {
@@ -124,7 +127,8 @@ fn formats_of_keys() {
             Directory::load(&path).unwrap_or_else(|error| panic!("{format}: {error}"));
         }
     }
-    let encrypt = "openssl pkey -in server-key.pem -aes128 -passout pass:secret -out k && mv k server-key.pem";
+    let encrypt =
+        "openssl pkey -in server-key.pem -aes128 -passout pass:secret -out k && mv k server-key.pem";
     if openssl(encrypt) {
         let (kind, text) = load(&path);
         assert_eq!(kind, ErrorKind::Malformed);

@@ -23,7 +23,9 @@ static HALVES: LazyLock<Vec<(Acceptor, Connector)>> = LazyLock::new(|| {
 fn engines() -> Vec<Engine> {
     HALVES
         .iter()
-        .flat_map(|(acceptor, connector)| [acceptor.accept().unwrap(), connector.connect("localhost").unwrap()])
+        .flat_map(|(acceptor, connector)| {
+            [acceptor.accept().unwrap(), connector.connect("localhost").unwrap()]
+        })
         .collect()
 }
 
@@ -49,7 +51,8 @@ fn what_is_not_tls() {
 fn vanishing_peers() {
     for (acceptor, connector) in HALVES.iter() {
         for after in (0..).step_by(41) {
-            let (mut server, mut client) = (acceptor.accept().unwrap(), connector.connect("localhost").unwrap());
+            let (mut server, mut client) =
+                (acceptor.accept().unwrap(), connector.connect("localhost").unwrap());
             let (mut left, mut failed) = (after, None);
             while left > 0 {
                 let n = carry_once(&mut client, &mut server, left, &mut failed);

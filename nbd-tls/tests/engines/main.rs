@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The two halves against each other, in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod certificates;
 mod data;
@@ -16,11 +17,20 @@ mod psk;
 fn a_build_without_keys_says_so() {
     use nbd_tls::{Acceptor, Connector, ErrorKind, Priority};
     let (file, priority) = (std::path::Path::new("/nowhere"), Priority::default());
-    for error in [
-        Acceptor::psk(file, &priority).unwrap_err(),
-        Connector::psk("alice", file, &priority).unwrap_err(),
-    ] {
+    for error in
+        [Acceptor::psk(file, &priority).unwrap_err(), Connector::psk("alice", file, &priority).unwrap_err()]
+    {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert_eq!(error.to_string(), "this build has no TLS-PSK (feature tls-psk)");
     }
+}
+
+/// An engine may be part of a future that hops between threads.
+#[test]
+fn engines_may_travel() {
+    fn travels<T: Send + Sync + 'static>() {}
+    travels::<nbd_tls::Engine>();
+    travels::<nbd_tls::Acceptor>();
+    travels::<nbd_tls::Connector>();
+    travels::<nbd_tls::Error>();
 }

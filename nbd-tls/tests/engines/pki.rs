@@ -16,6 +16,7 @@ pub struct Pki {
 }
 
 /// What is special about a certificate.
+#[derive(Clone, Copy)]
 pub struct Leaf {
     pub common_name: &'static str,
     pub names: &'static [&'static str],

@@ -116,6 +116,11 @@ fn keys_against_certificates() {
     for priority in ["NORMAL:-VERS-TLS1.3", "NORMAL:-VERS-TLS1.2"] {
         let pair = Pair::new(&pki.acceptor(&LEAF, false, priority), &connector("alice", &keys, priority), "");
         assert!(pair.failed.0.is_some() && pair.failed.1.is_some(), "{priority}");
+        if priority == "NORMAL:-VERS-TLS1.2" {
+            let error = pair.failed.1.unwrap();
+            assert_eq!(error.kind(), ErrorKind::WrongKey);
+            assert_eq!(error.to_string(), "server showed a certificate instead of using the pre-shared key");
+        }
         let pair = Pair::new(&acceptor(&keys, priority), &pki.connector(None, false, priority), "localhost");
         assert!(pair.failed.0.is_some() && pair.failed.1.is_some(), "{priority}");
     }

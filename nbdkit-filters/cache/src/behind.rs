@@ -1,34 +1,47 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The disk behind: it may want smaller requests than the cache would like.
+//! Blocks come from the disk behind and go back to it in requests that suit it, and that suit memory.
 
-use crate::layer::Cached;
+use crate::{
+    blocks::Blocks,
+    layer::Cached,
+    storage::{PIECE, Reserved},
+};
 use nbdkit_filter::*;
 
 impl Cached {
-    /// Reads `span` of the disk behind.
-    pub(crate) async fn fetch(&self, span: Span) -> Result<Buf> {
-        let mut data = Data::from(Vec::new());
+    /// Fills `reserved` with `blocks` as they are behind; whether that worked. If the temporary file cannot be written, the
+    /// operator is told, and clients can do without.
+    ///
+    /// # Errors
+    /// That of the disk behind.
+    pub(crate) async fn fetch(&self, blocks: Blocks, reserved: &Reserved<'_>) -> Result<bool> {
+        let span = self.export.span(blocks);
         for part in self.requests(span) {
-            // A part is no longer than a u32.
-            data.append(self.next.pread(part.len as u32, part.offset).await?);
+            // A part is no longer than PIECE.
+            let data = self.next.pread(part.len as u32, part.offset).await?;
+            let data = data.into_buf(&self.pool).await?;
+            if let Err(error) = reserved.write(part.offset - span.offset, data).await {
+                self.storage.complain(&self.log, &error);
+                return Ok(false);
+            }
         }
-        data.into_buf(&self.pool).await
+        Ok(true)
     }
 
-    /// Writes `data` to the disk behind.
-    pub(crate) async fn write_behind(&self, data: Buf, offset: u64, flags: Flags) -> Result<()> {
-        for part in self.requests(Span::new(offset, data.len() as u64)) {
-            let start = (part.offset - offset) as usize;
-            self.next.pwrite(data.slice(start..start + part.len as usize), part.offset, flags).await?;
+    /// Writes `blocks`, which are in the cache and claimed, to the disk behind.
+    pub(crate) async fn write_back(&self, blocks: Blocks) -> Result<()> {
+        for part in self.requests(self.export.span(blocks)) {
+            let data = Data::from(self.collect(part).await?).into_buf(&self.pool).await?;
+            self.next.pwrite(data, part.offset, Flags::default()).await?;
         }
         Ok(())
     }
 
     fn requests(&self, span: Span) -> impl Iterator<Item = Span> + Send + use<> {
-        let most = self.next.info().block.map_or(u32::MAX, |block| block.maximum).max(1);
+        let most = self.next.info().block.map_or(PIECE, |block| PIECE.min(block.maximum.into())).max(1);
         let mut at = span.offset;
         std::iter::from_fn(move || {
-            let part = Span::new(at, (span.end() - at).min(most.into()));
+            let part = Span::new(at, (span.end() - at).min(most));
             at = part.end();
             (part.len > 0).then_some(part)
         })

@@ -55,11 +55,10 @@ impl Cached {
             if some.count() == 0 {
                 return Ok(());
             }
-            let data = self.fetch(self.export.span(some)).await?;
-            if let Err(error) = reserved.fill(some, data, false).await {
-                self.storage.complain(&self.log, &error);
+            if !self.fetch(some, &reserved).await? {
                 return Ok(());
             }
+            reserved.publish(some, false);
         }
         Ok(())
     }

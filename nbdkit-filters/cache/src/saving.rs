@@ -37,9 +37,7 @@ impl Cached {
     async fn save_claimed(&self, blocks: Blocks) -> Result<()> {
         let mut rest = blocks;
         while let Some(run) = self.first_dirty(rest) {
-            let span = self.export.span(run);
-            let data = Data::from(self.collect(span).await?).into_buf(&self.pool).await?;
-            self.write_behind(data, span.offset, Flags::default()).await?;
+            self.write_back(run).await?;
             self.storage.table().mark(run, false);
             rest.first = run.end;
         }

@@ -14,8 +14,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-/// The disk behind is read and written in pieces of at most this many bytes, where there is a choice.
-const PIECE: u64 = 2 << 20;
+/// Blocks are fetched and written back in pieces of at most this many bytes.
+pub(crate) const PIECE: u64 = 2 << 20;
 
 /// How full it may become, in blocks.
 #[derive(Clone, Copy)]
@@ -141,25 +141,33 @@ impl Reserved<'_> {
         self.slots.len() as u64
     }
 
-    /// Puts `blocks`, one for each slot, with `data` there. The caller has claimed them alone.
+    /// Writes `data` at `at`, counted in bytes from the start of the first block.
     ///
     /// # Errors
-    /// When the temporary file cannot be written; `blocks` are not here then.
-    pub(crate) async fn fill(mut self, blocks: Blocks, data: Buf, dirty: bool) -> Result<()> {
-        let storage = self.storage;
-        let mut at = 0;
-        for run in self.slots.chunk_by(|slot, next| slot + 1 == *next) {
-            // The last block of a disk may be shorter.
-            let end = data.len().min(at + run.len() * storage.block as usize);
-            storage.write(run.first().copied().unwrap_or(0), 0, data.slice(at..end)).await?;
-            at = end;
+    /// When the temporary file cannot be written.
+    pub(crate) async fn write(&self, at: u64, data: Buf) -> Result<()> {
+        let (block, mut done) = (self.storage.block, 0);
+        while done < data.len() {
+            let place = at + done as u64;
+            let rest = self.slots.get((place / block) as usize..).unwrap_or_default();
+            let Some(first) = rest.first() else { return Err(Error::invalid("more bytes than slots")) };
+            // Slots that follow each other are written at once.
+            let follow = rest.windows(2).take_while(|pair| pair[0] + 1 == pair[1]).count() as u64;
+            let room = (1 + follow) * block - place % block;
+            let len = (data.len() - done).min(usize::try_from(room).unwrap_or(usize::MAX));
+            self.storage.write(*first, place % block, data.slice(done..done + len)).await?;
+            done += len;
         }
-        let mut table = storage.table();
+        Ok(())
+    }
+
+    /// The slots hold `blocks` now, one each. The caller has claimed them alone.
+    pub(crate) fn publish(mut self, blocks: Blocks, dirty: bool) {
+        let mut table = self.storage.table();
         for (block, slot) in (blocks.first..blocks.end).zip(self.slots.drain(..)) {
             table.place(blocks.export, block, slot);
         }
         table.mark(blocks, dirty);
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Writes and trims.
 
-use crate::{blocks::Blocks, layer::Cached, values::Mode};
+use crate::{blocks::Blocks, layer::Cached, storage::Reserved, values::Mode};
 use nbdkit_filter::*;
 
 impl Cached {
@@ -16,7 +16,7 @@ impl Cached {
             Mode::WriteBack => flags.fua,
             Mode::Unsafe => false,
         };
-        if through && let Err(error) = self.write_behind(data.clone(), offset, flags).await {
+        if through && let Err(error) = self.next.pwrite(data.clone(), offset, flags).await {
             // Who knows what is behind now.
             self.storage.forget(blocks, false).await;
             return Err(error);
@@ -61,32 +61,31 @@ impl Cached {
             let some = blocks.at_most(reserved.count().max(1));
             let here = self.export.part(some, rest);
             let bytes = cut(&data, part.offset, here);
-            if reserved.count() == 0 {
-                // No room: then straight to the disk behind.
-                self.write_behind(bytes, at, Flags::default()).await?;
+            if reserved.count() > 0 && self.compose(some, here, &bytes, &reserved).await? {
+                reserved.publish(some, true);
             } else {
-                let whole = self.complete(some, here, bytes.clone()).await?;
-                if let Err(error) = reserved.fill(some, whole, true).await {
-                    self.storage.complain(&self.log, &error);
-                    self.write_behind(bytes, at, Flags::default()).await?;
-                }
+                // No room: then straight to the disk behind.
+                self.next.pwrite(bytes, at, Flags::default()).await?;
             }
             at = here.end();
         }
         Ok(())
     }
 
-    /// `blocks` as they are behind, with `bytes` at `here`.
-    async fn complete(&self, blocks: Blocks, here: Span, bytes: Buf) -> Result<Buf> {
+    /// Fills `reserved` with `blocks`: as they are behind, with `bytes` at `here`. Whether that worked, as in `fetch`.
+    async fn compose(
+        &self,
+        blocks: Blocks,
+        here: Span,
+        bytes: &Buf,
+        reserved: &Reserved<'_>,
+    ) -> Result<bool> {
         let all = self.export.span(blocks);
-        if here == all {
-            return Ok(bytes);
+        if here != all && !self.fetch(blocks, reserved).await? {
+            return Ok(false);
         }
-        let mut block = self.fetch(all).await?.make_mut(&self.pool);
-        let start = (here.offset - all.offset) as usize;
-        // `here` lies within the blocks.
-        block[start..start + bytes.len()].copy_from_slice(&bytes);
-        Ok(block.freeze())
+        let written = reserved.write(here.offset - all.offset, bytes.clone()).await;
+        Ok(written.inspect_err(|error| self.storage.complain(&self.log, error)).is_ok())
     }
 
     /// Keeps what was written through, as far as it is whole blocks and there is room.
@@ -98,9 +97,10 @@ impl Cached {
                 return;
             }
             let bytes = cut(data, part.offset, self.export.span(some));
-            if let Err(error) = reserved.fill(some, bytes, false).await {
+            if let Err(error) = reserved.write(0, bytes).await {
                 return self.storage.complain(&self.log, &error);
             }
+            reserved.publish(some, false);
         }
     }
 

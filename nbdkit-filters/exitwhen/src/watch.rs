@@ -31,8 +31,11 @@ impl Watch {
             let mut sources = Sources::new(&self.events);
             let mut timer = Timer::interval(self.poll);
             let mut due = true;
-            // While clients are there, scripts are run when one comes and when the last one goes.
-            while !self.look(&log) && !(due && self.clients.load(SeqCst) == 0 && self.ask(&log).await) {
+            while !self.look(&log) {
+                // While clients are there, scripts are run when one comes and when the last one goes.
+                if due && self.clients.load(SeqCst) == 0 && self.ask(&log).await {
+                    break;
+                }
                 let tick = async {
                     (&mut timer).await;
                     true
@@ -85,7 +88,8 @@ impl Watch {
 
     /// Whether a script says that it has happened.
     async fn ask(&self, log: &Log) -> bool {
-        for script in self.scripts.iter().cloned() {
+        for script in &self.scripts {
+            let script = script.clone();
             let answer: Result<bool> = Op::blocking(move || script.run()).await;
             match answer {
                 Ok(true) => {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 /// How the filter is announced.
 pub static FILTER: FilterEntry =
-    FilterEntry::new::<Limit>("limit", "limits how many clients are connected at once");
+    FilterEntry::new::<Limit>("limit", "limit how many clients are connected at once");
 
 params! {
     struct Params {

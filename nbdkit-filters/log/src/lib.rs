@@ -33,6 +33,9 @@ params! {
         /// Whether the file keeps what it has and is added to.
         "logappend" => append: bool = false,
         /// A command that the shell runs for each such line, with the fields of the line as variables.
+        ///
+        /// The shell is bash where there is one, else sh. The request waits until the command has ended; how it ended does
+        /// not matter.
         "logscript" => script: Option<OsString>,
     }
 }

@@ -110,7 +110,8 @@ impl Jar {
             };
             let (name, value) = cookie.name_value();
             let path = &*cookie.path;
-            text += &format!("{http_only}{domain}\t{subdomains}\t{path}\t{secure}\t{expires}\t{name}\t{value}\n");
+            text +=
+                &format!("{http_only}{domain}\t{subdomains}\t{path}\t{secure}\t{expires}\t{name}\t{value}\n");
         }
         text
     }
@@ -240,7 +241,9 @@ mod tests {
         let path = dir.path().join("jar");
         let jar = Jar::new([path.as_path()].into_iter(), Some(path.clone())).unwrap();
         let mut headers = HeaderMap::new();
-        for cookie in ["a=1", "b=2; Domain=example.com; Max-Age=1000; HttpOnly", "c=3; Max-Age=0", "", "d=4; Secure"] {
+        for cookie in
+            ["a=1", "b=2; Domain=example.com; Max-Age=1000; HttpOnly", "c=3; Max-Age=0", "", "d=4; Secure"]
+        {
             headers.append(SET_COOKIE, cookie.parse().unwrap());
         }
         jar.take(&headers, &url("https://www.example.com/x"));

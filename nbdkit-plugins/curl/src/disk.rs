@@ -143,7 +143,10 @@ impl Source {
         let Place { url, size } = locate(&self.remote, &self.log).await?;
         if size != self.size {
             let was = self.size;
-            return Err(Error::new(EIO, format!("the disk has moved and changed its size: it was {was} bytes, and is {size}")));
+            return Err(Error::new(
+                EIO,
+                format!("the disk has moved and changed its size: it was {was} bytes, and is {size}"),
+            ));
         }
         let url = Arc::new(url);
         *self.url.lock().unwrap_or_else(PoisonError::into_inner) = url.clone();
@@ -170,9 +173,10 @@ impl Source {
             let answer = self.remote.ask(question, &self.log).await?;
             self.moved(&answer, &url)?;
             match answer.status().is_success() {
-                true => Ok(finish(answer).await),
-                false => Err(refused(answer.status()).into()),
+                true => finish(answer).await,
+                false => return Err(refused(answer.status()).into()),
             }
+            Ok(())
         })
         .await
     }

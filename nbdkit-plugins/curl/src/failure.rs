@@ -36,7 +36,10 @@ pub(crate) fn unanswered(error: &reqwest::Error, url: &Url) -> Error {
             format!("Couldn't resolve host name: Could not resolve host: {host}: {}", last(&chain))
         }
         () if error.is_connect() => {
-            format!("Couldn't connect to server: Failed to connect to {host} port {port}: {}", chain.join(": "))
+            format!(
+                "Couldn't connect to server: Failed to connect to {host} port {port}: {}",
+                chain.join(": ")
+            )
         }
         () => chain.join(": "),
     };

@@ -33,7 +33,12 @@ impl Header {
             },
             None => match line.trim_end().strip_suffix(';') {
                 Some(name) => (name, Some("")),
-                None => return Err("a header should be NAME: VALUE, or NAME; to be empty, or NAME: to be left out".into()),
+                None => {
+                    return Err(
+                        "a header should be NAME: VALUE, or NAME; to be empty, or NAME: to be left out"
+                            .into(),
+                    );
+                }
             },
         };
         let name = HeaderName::from_bytes(name.trim().as_bytes())

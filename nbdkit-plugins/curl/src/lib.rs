@@ -16,13 +16,14 @@ mod resolver;
 mod script;
 mod tls;
 mod trust_all;
+mod watch;
 mod words;
 mod worker;
 
 use disk::CurlDisk;
 use location::{Location, allowed, shown};
 use nbdkit_plugin::*;
-use params::Params;
+use params::{DebugFlags, Params};
 use remote::Remote;
 use worker::Worker;
 
@@ -33,13 +34,19 @@ pub static PLUGIN: PluginEntry = PluginEntry::new::<Curl>("curl", "a disk behind
 #[derive(Default)]
 struct Curl {
     params: Params,
+    debug: DebugFlags,
     /// Set by `get_ready`: files are read while paths mean what the user meant.
     remote: Option<Arc<Remote>>,
     /// Set by `after_fork`.
     worker: Option<Arc<Worker>>,
+    log: Option<Log>,
 }
 
 impl Plugin for Curl {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -52,16 +59,18 @@ impl Plugin for Curl {
     }
 
     fn get_ready(&mut self) -> Result<()> {
-        self.remote = Some(Arc::new(Remote::new(&self.params)?));
+        self.remote = Some(Arc::new(Remote::new(&self.params, &self.debug)?));
         Ok(())
     }
 
     fn after_fork<'a>(&'a mut self, server: &'a Server) -> Op<'a, ()> {
         Op::now(|| {
+            let log = server.log().named(PLUGIN.name);
             if let Some(remote) = &self.remote {
-                server.log().named(PLUGIN.name).debug(format_args!("url: {}", shown(&remote.url)));
+                log.debug(format_args!("url: {}", shown(&remote.url)));
             }
             self.worker = Some(Arc::new(Worker::start()?));
+            self.log = Some(log);
             Ok(())
         })
     }
@@ -77,6 +86,9 @@ impl Plugin for Curl {
         Op::blocking(move || {
             if let Some(worker) = &self.worker {
                 worker.stop();
+            }
+            if let (Some(remote), Some(log)) = (&self.remote, &self.log) {
+                remote.watch.sum_up(log);
             }
             Ok(())
         })

@@ -109,7 +109,8 @@ fn head(answer: &Response) -> Result<Clue> {
     }
     let length = length(answer.headers());
     let ranges = answer.headers().get(ACCEPT_RANGES).and_then(|value| value.to_str().ok());
-    let ranges = ranges.is_some_and(|units| units.split(',').any(|unit| unit.trim().eq_ignore_ascii_case("bytes")));
+    let ranges =
+        ranges.is_some_and(|units| units.split(',').any(|unit| unit.trim().eq_ignore_ascii_case("bytes")));
     match length {
         Some(0) => Ok(Clue::Size(0)),
         Some(size) if ranges => size_of(size),
@@ -127,7 +128,9 @@ fn first_byte(answer: &Response) -> Result<Clue> {
         (StatusCode::RANGE_NOT_SATISFIABLE, Some(Some(ContentRange { part: None, total: Some(0) }))) => {
             Ok(Clue::Size(0))
         }
-        (StatusCode::PARTIAL_CONTENT, _) => Err(nonsense("it was asked for the first byte, and does not say how large the whole is")),
+        (StatusCode::PARTIAL_CONTENT, _) => {
+            Err(nonsense("it was asked for the first byte, and does not say how large the whole is"))
+        }
         (status, _) if !status.is_success() => Err(refused(status)),
         _ if length(answer.headers()) == Some(0) => Ok(Clue::Size(0)),
         _ => Err(Error::new(EIO, NO_RANGES)),

@@ -96,7 +96,10 @@ mod tests {
             assert_eq!(Location::parse(typed).unwrap().url.as_str(), url);
         }
         let location = Location::parse("https://me:p%40ss@h/x").unwrap();
-        assert_eq!((location.user.as_deref(), location.password.as_deref()), (Some("me"), Some(&b"p@ss"[..])));
+        assert_eq!(
+            (location.user.as_deref(), location.password.as_deref()),
+            (Some("me"), Some(&b"p@ss"[..]))
+        );
         for (typed, why) in [
             ("ftp://h/x", "Protocol \"ftp\" not supported"),
             ("sftp://h/x", "use the ssh plugin"),

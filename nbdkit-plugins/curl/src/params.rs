@@ -84,6 +84,19 @@ params! {
     }
 }
 
+params! {
+    pub(crate) struct DebugFlags {
+        /// Shows the headers that are sent and received, without values that may be secret.
+        "verbose" => verbose: i32 = 0,
+        /// Numbers the requests in these messages.
+        "verbose.ids" => ids: i32 = 0,
+        /// Shows at the end how long requests have taken.
+        "times" => times: i32 = 0,
+        /// Shows what the scripts for headers and cookies print, without the values.
+        "scripts" => scripts: i32 = 0,
+    }
+}
+
 impl Params {
     /// Whether those that were given make sense together.
     pub(crate) fn go_together(&self) -> Result<()> {
@@ -103,7 +116,9 @@ impl Params {
             }
             () if self.connections == 0 => refuse("connections cannot be 0, should be 1 or more"),
             () if self.proxy.is_none() && (self.proxy_user.is_some() || self.proxy_password.is_some()) => {
-                refuse("proxy-user and proxy-password need proxy=: they are not for proxies of the environment")
+                refuse(
+                    "proxy-user and proxy-password need proxy=: they are not for proxies of the environment",
+                )
             }
             () if self.proxy.is_some() && self.unix_socket_path.is_some() => {
                 refuse("proxy and unix-socket-path cannot be used at the same time")

@@ -61,13 +61,22 @@ impl ContentRange {
 ///
 /// # Errors
 /// When it is another answer than that, or one byte too long or too short.
-pub(crate) async fn receive(mut answer: Response, mut buf: BufMut, offset: u64, size: u64, url: &Url) -> Result<BufMut> {
+pub(crate) async fn receive(
+    mut answer: Response,
+    mut buf: BufMut,
+    offset: u64,
+    size: u64,
+    url: &Url,
+) -> Result<BufMut> {
     check(&answer, offset, buf.len() as u64, size)?;
     let mut at = 0;
     while let Some(chunk) = answer.chunk().await.map_err(|error| unanswered(&error.without_url(), url))? {
         let end = at + chunk.len();
         let Some(to) = buf.get_mut(at..end) else {
-            return Err(nonsense(format_args!("it is longer than the {} bytes that were asked for", buf.len())));
+            return Err(nonsense(format_args!(
+                "it is longer than the {} bytes that were asked for",
+                buf.len()
+            )));
         };
         to.copy_from_slice(&chunk);
         at = end;
@@ -84,7 +93,9 @@ fn check(answer: &Response, offset: u64, len: u64, size: u64) -> Result<()> {
         // Some send the whole when the whole is asked for.
         return match len == size {
             true => Ok(()),
-            false => Err(Error::new(EIO, "the server does not support 'range' (byte range) requests any more")),
+            false => {
+                Err(Error::new(EIO, "the server does not support 'range' (byte range) requests any more"))
+            }
         };
     }
     if status != StatusCode::PARTIAL_CONTENT {
@@ -104,7 +115,9 @@ fn check(answer: &Response, offset: u64, len: u64, size: u64) -> Result<()> {
     match total {
         Some(total) if total != size => Err(Error::new(
             EIO,
-            format!("the size at the server has changed: it was {size} bytes when the disk was opened, and is {total}"),
+            format!(
+                "the size at the server has changed: it was {size} bytes when the disk was opened, and is {total}"
+            ),
         )),
         _ => Ok(()),
     }
@@ -128,8 +141,15 @@ mod tests {
         assert_eq!(parse("bytes 0-499/1234"), range(Some((0, 499)), Some(1234)));
         assert_eq!(parse("Bytes  0-499/*"), range(Some((0, 499)), None));
         assert_eq!(parse("bytes */0"), range(None, Some(0)));
-        for text in ["", "bytes", "bytes 0-499", "lines 0-1/2", "bytes 0/1", "bytes -1-2/3", "bytes 0-99999999999999999999/1"]
-        {
+        for text in [
+            "",
+            "bytes",
+            "bytes 0-499",
+            "lines 0-1/2",
+            "bytes 0/1",
+            "bytes -1-2/3",
+            "bytes 0-99999999999999999999/1",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

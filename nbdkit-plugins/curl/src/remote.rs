@@ -6,11 +6,12 @@ use crate::{
     cookies::Jar,
     failure::{lost_before_answer, unanswered},
     header::Header,
-    location::{Location, same_origin, shown},
-    params::Params,
+    location::{Location, same_origin},
+    params::{DebugFlags, Params},
     resolver::Resolver,
     script::Script,
     tls,
+    watch::Watch,
     words::{HttpVersion, Protocols},
 };
 use nbdkit_plugin::{EIO, Error, Log, Result};
@@ -40,6 +41,7 @@ pub(crate) struct Remote {
     pub(crate) protocols: Protocols,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) jar: Option<Jar>,
+    pub(crate) watch: Watch,
     headers: Source<Vec<Header>>,
     cookie: Source<Option<HeaderValue>>,
     authorization: Option<HeaderValue>,
@@ -59,10 +61,10 @@ enum Source<T> {
 }
 
 impl<T> Source<T> {
-    async fn value(&self, log: &Log) -> Result<Arc<T>> {
+    async fn value(&self, watch: &Watch, log: &Log) -> Result<Arc<T>> {
         match self {
             Source::Fixed(value) => Ok(value.clone()),
-            Source::Script(script) => script.value(log).await,
+            Source::Script(script) => script.value(watch, log).await,
         }
     }
 }
@@ -81,7 +83,7 @@ impl Remote {
     ///
     /// # Errors
     /// When one cannot be used.
-    pub(crate) fn new(params: &Params) -> Result<Remote> {
+    pub(crate) fn new(params: &Params, debug: &DebugFlags) -> Result<Remote> {
         let location = Location::parse(&params.url.0)?;
         let resolver = Arc::new(Resolver::new(&params.resolve, params.ipresolve));
         let client = client::build(params, tls::config(params)?, resolver.clone())?;
@@ -110,6 +112,7 @@ impl Remote {
             protocols: params.protocols,
             resolver,
             jar: Jar::of(params)?,
+            watch: Watch::new(debug),
             headers,
             cookie,
             user_agent: params.user_agent.as_deref().map(user_agent).transpose()?,
@@ -133,7 +136,10 @@ impl Remote {
             None => work.await,
             Some(timeout) => tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
                 let seconds = timeout.as_secs();
-                Err(Error::new(EIO, format!("Timeout was reached: no answer in {seconds} s, as timeout= allows")))
+                Err(Error::new(
+                    EIO,
+                    format!("Timeout was reached: no answer in {seconds} s, as timeout= allows"),
+                ))
             }),
         }
     }
@@ -146,7 +152,7 @@ impl Remote {
         let url = question.url.clone();
         self.resolver.check(&url)?;
         let request = self.request(question, log).await?;
-        log.debug(format_args!("{} {}", request.method(), shown(&url)));
+        let asked = self.watch.asks(&request, log);
         let again = request.try_clone();
         let answer = match (self.client.execute(request).await, again) {
             // All we ask can be asked twice; who closes idle connections will take a new one.
@@ -154,7 +160,7 @@ impl Remote {
             (answer, _) => answer,
         };
         let answer = answer.map_err(|error| unanswered(&error.without_url(), &url))?;
-        log.debug(format_args!("{:?} {}", answer.version(), answer.status()));
+        self.watch.answered(asked, &answer, log);
         if let Some(jar) = &self.jar {
             jar.take(answer.headers(), &url);
         }
@@ -173,10 +179,10 @@ impl Remote {
         if trusted {
             headers.extend(self.authorization.clone().map(|value| (AUTHORIZATION, value)));
         }
-        let own = if trusted { self.cookie.value(log).await?.as_ref().clone() } else { None };
+        let own = if trusted { self.cookie.value(&self.watch, log).await?.as_ref().clone() } else { None };
         let set = self.jar.as_ref().and_then(|jar| jar.header(&url));
         headers.extend(join_cookies(own, set.as_deref())?.map(|value| (COOKIE, value)));
-        Header::apply(&*self.headers.value(log).await?, &mut headers, trusted);
+        Header::apply(&self.headers.value(&self.watch, log).await?, &mut headers, trusted);
 
         let mut request = Request::new(method, url);
         *request.headers_mut() = headers;

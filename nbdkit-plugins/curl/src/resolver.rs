@@ -125,16 +125,19 @@ impl Resolver {
     }
 
     fn none_left(&self, host: &str) -> Error {
-        Error::new(nbdkit_plugin::EIO, format!("{host} has no address that ipresolve={} allows", self.family.show()))
+        Error::new(
+            nbdkit_plugin::EIO,
+            format!("{host} has no address that ipresolve={} allows", self.family.show()),
+        )
     }
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         // Port 0 stands for that of the URL.
-        let known = self.rule(name.as_str()).map(|rule| {
-            rule.addresses.iter().map(|ip| SocketAddr::new(*ip, 0)).collect::<Vec<_>>()
-        });
+        let known = self
+            .rule(name.as_str())
+            .map(|rule| rule.addresses.iter().map(|ip| SocketAddr::new(*ip, 0)).collect::<Vec<_>>());
         let family = self.family;
         let none_left = self.none_left(name.as_str()).to_string();
         Box::pin(async move {

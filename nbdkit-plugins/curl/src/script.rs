@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Script`]: a shell script that prints headers or cookies, run again when what it printed has become old.
 
+use crate::watch::Watch;
 use nbdkit_plugin::{EIO, Error, Log, Result};
 use nbdkit_subprocess::{Finished, Invocation, Limits};
 use std::{
@@ -55,7 +56,7 @@ impl<T> Script<T> {
     ///
     /// # Errors
     /// When it fails, or prints what cannot be used.
-    pub(crate) async fn value(&self, log: &Log) -> Result<Arc<T>> {
+    pub(crate) async fn value(&self, watch: &Watch, log: &Log) -> Result<Arc<T>> {
         let mut last = self.last.lock().await;
         if let Some((when, value)) = &last.value
             && self.renew.is_none_or(|renew| when.elapsed() < renew)
@@ -65,6 +66,7 @@ impl<T> Script<T> {
         let iteration = last.iteration;
         last.iteration += 1;
         let output = self.run(iteration, log).await?;
+        watch.printed(self.name, &output, log);
         let value = (self.parse)(&output).map_err(|why| self.failed(why))?;
         let value = Arc::new(value);
         last.value = Some((Instant::now(), value.clone()));

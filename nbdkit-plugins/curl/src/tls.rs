@@ -66,7 +66,9 @@ fn roots(params: &Params) -> Result<RootCertStore> {
         // A directory may be filled later, and hold other things.
         if added == 0 && dir.is_none() {
             let path = path.display();
-            return Err(Error::invalid(format!("{key}: no certificate in {path}, should be a file in PEM format")));
+            return Err(Error::invalid(format!(
+                "{key}: no certificate in {path}, should be a file in PEM format"
+            )));
         }
     }
     Ok(roots)
@@ -113,10 +115,18 @@ impl Value for Versions {
     fn parse(value: &OsStr) -> Result<Self, String> {
         use Versions::*;
         if value.to_str().is_some_and(|value| value.starts_with("sslv")) {
-            return Err(format!("{} is broken and not available, should be tlsv1.2 or tlsv1.3", value.display()));
+            return Err(format!(
+                "{} is broken and not available, should be tlsv1.2 or tlsv1.3",
+                value.display()
+            ));
         }
-        let words =
-            [("default", Default), ("tlsv1", From12), ("tlsv1.0", From12), ("tlsv1.1", From12), ("tlsv1.2", From12)];
+        let words = [
+            ("default", Default),
+            ("tlsv1", From12),
+            ("tlsv1.0", From12),
+            ("tlsv1.1", From12),
+            ("tlsv1.2", From12),
+        ];
         one_of(value, &[&words[..], &[("tlsv1.3", From13)]].concat())
     }
 

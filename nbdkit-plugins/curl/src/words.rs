@@ -122,9 +122,9 @@ pub(crate) struct Protocols {
 
 /// What can be listed. All but the first two are allowed in vain.
 const PROTOCOLS: [&str; 29] = [
-    "http", "https", "dict", "file", "ftp", "ftps", "gopher", "imap", "imaps", "ldap", "ldaps", "mqtt", "pop3",
-    "pop3s", "rtmp", "rtmpe", "rtmps", "rtmpt", "rtmpte", "rtmpts", "rtsp", "scp", "sftp", "smb", "smbs", "smtp",
-    "smtps", "telnet", "tftp",
+    "http", "https", "dict", "file", "ftp", "ftps", "gopher", "imap", "imaps", "ldap", "ldaps", "mqtt",
+    "pop3", "pop3s", "rtmp", "rtmpe", "rtmps", "rtmpt", "rtmpte", "rtmpts", "rtsp", "scp", "sftp", "smb",
+    "smbs", "smtp", "smtps", "telnet", "tftp",
 ];
 
 impl Protocols {

@@ -40,7 +40,8 @@ impl Worker {
     pub(crate) fn start() -> Result<Worker> {
         let failed = |error| Error::io(error, "cannot start the thread for HTTP");
         let mut builder = runtime::Builder::new_current_thread();
-        let runtime = builder.enable_io().enable_time().max_blocking_threads(HELPERS).build().map_err(failed)?;
+        let runtime =
+            builder.enable_io().enable_time().max_blocking_threads(HELPERS).build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("curl".into()).spawn(move || {

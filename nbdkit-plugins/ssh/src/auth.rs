@@ -52,7 +52,8 @@ impl Attempt<'_> {
     /// Which methods the server accepts; it may let us in with none.
     fn none(&self) -> Result<String> {
         // The crate unwraps when the list is not UTF-8, and the server is to blame for that.
-        let methods = catch_unwind(AssertUnwindSafe(|| self.session.auth_methods(self.user).map(str::to_owned)));
+        let methods =
+            catch_unwind(AssertUnwindSafe(|| self.session.auth_methods(self.user).map(str::to_owned)));
         match methods {
             Ok(Ok(methods)) => Ok(methods),
             Ok(Err(error)) => Err(Error::new(EACCES, format!("cannot log in: {}", error.message()))),

@@ -38,9 +38,8 @@ impl Disk for SshDisk {
         Op::wait(async move {
             let lane = self.lanes.pick();
             let parts = parts(len as usize, lane.limits.read);
-            let asked: Vec<_> = parts
-                .map(|(start, len)| lane.read(self.pool.get(len), offset + start as u64))
-                .collect();
+            let asked: Vec<_> =
+                parts.map(|(start, len)| lane.read(self.pool.get(len), offset + start as u64)).collect();
             let mut runs = Vec::with_capacity(asked.len());
             for part in finish(asked).await {
                 runs.push(Run::Bytes(part.map_err(|error| failed(error, "read", len as usize, offset))?));

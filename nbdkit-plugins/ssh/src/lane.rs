@@ -23,8 +23,17 @@ use std::{
 /// One request of SFTP, and who waits for the reply.
 pub(crate) enum Call {
     /// Fills `buf` from `offset`; its first `filled` bytes are there already.
-    Read { buf: BufMut, filled: usize, offset: u64, done: Promise<Result<Buf>> },
-    Write { data: Buf, offset: u64, done: Promise<Result<()>> },
+    Read {
+        buf: BufMut,
+        filled: usize,
+        offset: u64,
+        done: Promise<Result<Buf>>,
+    },
+    Write {
+        data: Buf,
+        offset: u64,
+        done: Promise<Result<()>>,
+    },
     Sync(Promise<Result<()>>),
     Attributes(Promise<Result<Attributes>>),
 }

@@ -123,7 +123,8 @@ impl Plugin for Ssh {
             };
             let how = if req.read_only { How::Read } else { How::Write };
             let (plugin, log) = (self.clone(), req.log().clone());
-            let remote = Op::blocking(move || plugin.open_file(&target, how, &log).map(|file| (target, file)));
+            let remote =
+                Op::blocking(move || plugin.open_file(&target, how, &log).map(|file| (target, file)));
             let (target, remote) = remote.await?;
             let info = disk::info(&remote, req.read_only);
             let (allowance, connection) = (self.allowance.clone(), req.connection.clone());

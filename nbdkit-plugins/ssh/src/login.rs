@@ -14,9 +14,6 @@ use std::{
     time::Duration,
 };
 
-/// AES first: processors have instructions for it, and it is spared the new keys that OpenSSH wants after each GiB of
-/// ChaCha20.
-const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr";
 /// A machine that vanished without a word is noticed after two of these.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -34,12 +31,11 @@ pub(crate) fn login(target: &Target, log: &Log) -> Result<(Session, Arc<Async<Tc
     session.set_timeout(timeout as u32);
     session.set_compress(target.compression);
     let known = Known::read(&session, &target.known_hosts, host, target.port);
-    let prefer = |kind, names: &str| session.method_pref(kind, names).map_err(|error| failed(error.message()));
-    prefer(MethodType::CryptCs, CIPHERS)?;
-    prefer(MethodType::CryptSc, CIPHERS)?;
-    let signatures = session.supported_algs(MethodType::HostKey).map_err(|error| failed(error.message()))?;
-    prefer(MethodType::HostKey, &known.algorithms(&signatures))?;
-    session.handshake().map_err(|error| failed(error.message()))?;
+    session
+        .supported_algs(MethodType::HostKey)
+        .and_then(|signatures| session.method_pref(MethodType::HostKey, &known.algorithms(&signatures)))
+        .and_then(|()| session.handshake())
+        .map_err(|error| failed(error.message()))?;
     log.debug(format_args!(
         "{host}: {}, {}",
         String::from_utf8_lossy(session.banner_bytes().unwrap_or_default()).escape_debug(),
@@ -75,7 +71,8 @@ fn connect(target: &Target) -> Result<TcpStream> {
 fn verify(session: &Session, known: &Known, host: &str) -> Result<()> {
     let fingerprint = session.host_key_hash(HashType::Sha256).map(base64).unwrap_or_default();
     let shown = format!("SHA256:{}", fingerprint.trim_end_matches('='));
-    let (key, _) = session.host_key().ok_or_else(|| Error::new(EACCES, format!("{host} shows no host key")))?;
+    let (key, _) =
+        session.host_key().ok_or_else(|| Error::new(EACCES, format!("{host} shows no host key")))?;
     known.check(host, key, &shown).map_err(|why| Error::new(EACCES, why))
 }
 

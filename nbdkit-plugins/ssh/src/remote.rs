@@ -34,7 +34,10 @@ pub(crate) enum How {
     Read,
     Write,
     /// Makes it, empty if it was there, of `size` bytes.
-    Create { mode: u32, size: u64 },
+    Create {
+        mode: u32,
+        size: u64,
+    },
 }
 
 /// An open file.
@@ -120,7 +123,8 @@ impl Remote {
             if let Reply::Extended(body) = answer(&packet)?
                 && let Some((read, write)) = wire::limits(body)
             {
-                let within = |limit: u64| if limit == 0 { MOST } else { limit.clamp(1, MOST as u64) as usize };
+                let within =
+                    |limit: u64| if limit == 0 { MOST } else { limit.clamp(1, MOST as u64) as usize };
                 self.limits = Limits { read: within(read), write: within(write) };
             }
         }

@@ -67,7 +67,10 @@ impl Target {
             None => params.host.to_string(),
         };
         if host.is_empty() || host.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(Error::invalid(format!("host: '{}' should be a name or an address", host.escape_debug())));
+            return Err(Error::invalid(format!(
+                "host: '{}' should be a name or an address",
+                host.escape_debug()
+            )));
         }
         let user = params.user.clone().or(config.user).or(local_user.clone()).ok_or_else(|| {
             Error::invalid("user: you must supply the user parameter, because the local user has no name")

@@ -17,9 +17,9 @@ impl Value for Port {
             true => value.parse().ok().filter(|port| *port > 0),
             false => std::fs::read_to_string("/etc/services").ok().and_then(|list| service(&list, value)),
         };
-        number
-            .map(Port)
-            .ok_or_else(|| format!("'{value}' should be 1 to 65535, or a TCP service of services(5) such as ssh"))
+        number.map(Port).ok_or_else(|| {
+            format!("'{value}' should be 1 to 65535, or a TCP service of services(5) such as ssh")
+        })
     }
 
     fn show(&self) -> String {
@@ -67,7 +67,8 @@ mod tests {
             assert_eq!(port(wrong), None, "{wrong}");
         }
         let list = "# a list\nssh 22/tcp # Secure Shell\ndomain 53/udp\ndomain\t53/tcp  dns names\n";
-        let cases = [("ssh", Some(22)), ("domain", Some(53)), ("names", Some(53)), ("Secure", None), ("#", None)];
+        let cases =
+            [("ssh", Some(22)), ("domain", Some(53)), ("names", Some(53)), ("Secure", None), ("#", None)];
         for (name, port) in cases {
             assert_eq!(service(list, name), port, "{name}");
         }

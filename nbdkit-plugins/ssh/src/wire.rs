@@ -32,13 +32,32 @@ const ATTRIBUTE_TIMES: u32 = 8;
 /// What is asked of the server.
 pub(crate) enum Request<'a> {
     /// `access` is of [`access`], `mode` the permissions of a file that is created.
-    Open { path: &'a [u8], access: u32, mode: Option<u32> },
-    Read { handle: &'a [u8], offset: u64, len: u32 },
-    Write { handle: &'a [u8], offset: u64, data: &'a [u8] },
-    Attributes { handle: &'a [u8] },
-    SetSize { handle: &'a [u8], size: u64 },
+    Open {
+        path: &'a [u8],
+        access: u32,
+        mode: Option<u32>,
+    },
+    Read {
+        handle: &'a [u8],
+        offset: u64,
+        len: u32,
+    },
+    Write {
+        handle: &'a [u8],
+        offset: u64,
+        data: &'a [u8],
+    },
+    Attributes {
+        handle: &'a [u8],
+    },
+    SetSize {
+        handle: &'a [u8],
+        size: u64,
+    },
     /// An extension of OpenSSH, about a file.
-    Sync { handle: &'a [u8] },
+    Sync {
+        handle: &'a [u8],
+    },
     /// An extension of OpenSSH: how long reads and writes may be.
     Limits,
 }
@@ -291,9 +310,9 @@ mod tests {
         assert_eq!(reply(&status), Ok((5, expected)));
         let bare = packet(b"\x65\0\0\0\x05\0\0\0\x01");
         assert_eq!(reply(&bare), Ok((5, Reply::Status(Status { code: 1, message: "".into() }))));
-        let attributes = packet(b"\x69\0\0\0\x01\0\0\0\x0d\0\0\0\0\0\0\x10\0\0\0\x81\xa4\0\0\0\x01\0\0\0\x02");
-        let expected =
-            Attributes { size: Some(4096), owner: None, mode: Some(0o100644), modified: Some(2) };
+        let attributes =
+            packet(b"\x69\0\0\0\x01\0\0\0\x0d\0\0\0\0\0\0\x10\0\0\0\x81\xa4\0\0\0\x01\0\0\0\x02");
+        let expected = Attributes { size: Some(4096), owner: None, mode: Some(0o100644), modified: Some(2) };
         assert_eq!(reply(&attributes), Ok((1, Reply::Attributes(expected))));
         assert!(reply(&packet(b"\x67\0\0\0\x05\0\0\0\x04abc")).unwrap_err().contains("cut short"));
         assert!(reply(&packet(b"\x63\0\0\0\x05")).unwrap_err().contains("unknown kind 99"));

@@ -1,15 +1,63 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The plugin keeps what every disk promises, and holds what it says.
+//! Files served by a real sshd keep what every disk promises.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests, helpers included
+
+mod sshd;
 
 use nbdkit_plugin::conformance::{Content, Kit};
 use nbdkit_ssh_plugin::PLUGIN;
+use sshd::Sshd;
+use std::fs::{self, File};
 
-#[test]
-fn keeps_its_promises() {
-    Kit::new(PLUGIN).magic("100k").size(100 << 10).content(Content::Rule(|_| 0xff)).run();
+const SIZE: u64 = (1 << 20) + 123;
+
+/// The kit for the file `name` beside those of the server.
+fn kit(sshd: &Sshd, name: &str) -> Kit {
+    let params = sshd.params(sshd.path(name).to_str().unwrap());
+    params.iter().fold(Kit::new(PLUGIN), |kit, param| {
+        let (key, value) = param.split_once('=').unwrap();
+        kit.param(key, value)
+    })
 }
 
 #[test]
-fn an_empty_disk_is_a_disk() {
-    Kit::new(PLUGIN).size(0).run();
+fn a_file() {
+    let sshd = Sshd::start();
+    File::create_new(sshd.path("disk.img")).unwrap().set_len(SIZE).unwrap();
+    kit(&sshd, "disk.img").size(SIZE).content(Content::Zeroes).operations(300).run();
+}
+
+#[test]
+fn an_empty_file() {
+    let sshd = Sshd::start();
+    File::create_new(sshd.path("disk.img")).unwrap();
+    kit(&sshd, "disk.img").size(0).run();
+}
+
+#[test]
+fn a_file_that_is_made() {
+    let sshd = Sshd::start();
+    fs::write(sshd.path("disk.img"), "what is in the way").unwrap();
+    let kit = kit(&sshd, "disk.img").param("create", "true").param("create-size", "70000");
+    kit.size(70000).content(Content::Zeroes).operations(100).run();
+}
+
+#[test]
+fn new_keys_all_the_time() {
+    let sshd = Sshd::with("RekeyLimit 256K");
+    File::create_new(sshd.path("disk.img")).unwrap().set_len(SIZE).unwrap();
+    kit(&sshd, "disk.img").size(SIZE).content(Content::Zeroes).operations(300).run();
+    assert!(
+        sshd.log().matches("rekey in progress").count() > 1 || sshd.log().contains("rekey"),
+        "{}",
+        sshd.log()
+    );
+}
+
+#[test]
+fn compressed() {
+    let sshd = Sshd::start();
+    File::create_new(sshd.path("disk.img")).unwrap().set_len(SIZE).unwrap();
+    let kit = kit(&sshd, "disk.img").param("compression", "true");
+    kit.size(SIZE).content(Content::Zeroes).operations(300).run();
 }

@@ -29,11 +29,9 @@ pub fn help(catalogue: Catalogue) -> String {
     usage() + &sections(&[("Plugins", plugins.collect()), ("Filters", filters.collect())])
 }
 
-/// The options, then a block for each component, from the client down to the plugin. `whole` says of parameters what
-/// otherwise only the manual does.
-pub fn help_of(components: &mut Components, whole: bool) -> String {
-    let blocks = components.describe();
-    blocks.iter().fold(usage(), |text, component| format!("{text}\n{}", block(component, whole)))
+/// The options, then a block for each component, from the client down to the plugin.
+pub fn help_of(components: &mut Components) -> String {
+    components.describe().iter().fold(usage(), |text, component| format!("{text}\n{}", block(component)))
 }
 
 fn usage() -> String {
@@ -82,11 +80,11 @@ fn explanation(arg: &Arg) -> String {
     with_notes(&help, &notes)
 }
 
-fn block(component: &Description, whole: bool) -> String {
-    let params = component.params.iter().map(|param| (usage_of(param), explanation_of(param, whole)));
+fn block(component: &Description) -> String {
+    let params = component.params.iter().map(|param| (usage_of(param), explanation_of(param)));
     let flags = component.debug.iter().map(|flag| {
         let name = flag.keys.first().copied().unwrap_or_default();
-        (format!("-D {}.{name}=<N>", component.name), explanation_of(flag, whole))
+        (format!("-D {}.{name}=<N>", component.name), explanation_of(flag))
     });
     let rows: Vec<_> = params.chain(flags).collect();
     let params = table(0, column(0, &rows), &rows);
@@ -107,8 +105,8 @@ fn usage_of(param: &ParamSpec) -> String {
     }
 }
 
-/// What it does: the first paragraph of its documentation, or all of them. The first has the notes.
-fn explanation_of(param: &ParamSpec, whole: bool) -> String {
+/// What it does: its documentation, with notes behind the first paragraph.
+fn explanation_of(param: &ParamSpec) -> String {
     let aliases = param.keys.split_first().map_or([].as_slice(), |(_, aliases)| aliases);
     let mut notes: Vec<String> = Vec::new();
     if param.required {
@@ -124,7 +122,7 @@ fn explanation_of(param: &ParamSpec, whole: bool) -> String {
     let lines: Vec<&str> = param.doc.trim().lines().map(str::trim).collect();
     let mut paragraphs = lines.split(|line| line.is_empty()).map(|lines| lines.join(" "));
     let first = with_notes(&paragraphs.next().unwrap_or_default(), &notes);
-    let others = paragraphs.filter(|text| whole && !text.is_empty());
+    let others = paragraphs.filter(|text| !text.is_empty());
     [first].into_iter().chain(others).collect::<Vec<_>>().join("\n\n")
 }
 
@@ -176,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_block_for_each_component() {
-        let text = help_of(&mut components("disk", &["outer", "inner"]), false);
+        let text = help_of(&mut components("disk", &["outer", "inner"]));
         let blocks = text.strip_prefix(&usage()).unwrap();
         assert_eq!(
             blocks,
@@ -194,13 +192,10 @@ plugin: disk (a disk for tests)
 mode=sparse|malloc      How it is kept (default: sparse)
 part=<TEXT>             What it is made of; wrapped over lines because it is so
                         long that it needs to be (may be repeated; also piece=)
+
+                        A second paragraph.
 -D disk.part.sizes=<N>  Shows its parts (default: 0)
 "
-        );
-        let text = help_of(&mut components("disk", &[]), true);
-        assert!(
-            text.contains("also piece=)\n\n                        This is for the manual.\n-D disk"),
-            "{text}"
         );
     }
 }

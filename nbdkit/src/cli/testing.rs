@@ -73,7 +73,7 @@ params! { struct DiskParams {
     /// What it is made of; wrapped over lines because it is so long
     /// that it needs to be.
     ///
-    /// This is for the manual.
+    /// A second paragraph.
     "part" | "piece" => parts: Vec<String>,
 } }
 

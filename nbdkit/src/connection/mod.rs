@@ -3,14 +3,12 @@
 
 mod flight;
 mod inbox;
+mod line;
 mod negotiate;
 mod outbox;
 mod reply;
-mod spin;
 mod state;
 mod transmit;
-
-pub use spin::Spinners;
 
 use crate::{
     origin::Origin,
@@ -22,6 +20,7 @@ use libc::{ECONNRESET, EPIPE, ESHUTDOWN};
 use nbd_proto::server::Config;
 use nbdkit_filter::Next;
 use nbdkit_plugin::{Connection, EIO, Error, Op, Result, Server};
+use nbdkit_spin::Spinners;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 /// What is the same for all connections.
@@ -30,6 +29,8 @@ pub struct Service {
     pub server: Server,
     /// Filters and plugin.
     pub chain: Next,
+    /// The plugin, in whose name clients are spoken of.
+    pub plugin: &'static str,
     /// What is offered to clients.
     pub config: Config,
     /// How clients encrypt that ask for it, as `config` says that they may.
@@ -52,7 +53,7 @@ impl Service {
             Connection::new(&self.server, number, peer).with_process(credentials, security_label);
         connection.log().debug(format_args!("accepted connection from {peer:?}"));
         if let Err(error) = self.talk(&mut wire, &connection).await {
-            let log = connection.log().named("nbdkit");
+            let log = connection.log().named(self.plugin);
             match error.errno() {
                 // Somebody who hangs up while we talk, or is there when we end, is not worth a line.
                 EPIPE | ECONNRESET | ESHUTDOWN => log.debug(format_args!("{error}")),
@@ -74,12 +75,13 @@ impl Service {
         survive(|| self.chain.preconnect(connection.clone())).await?;
         let Some(open) = negotiate::negotiate(self, wire, connection).await? else { return Ok(()) };
         let negotiate::Open { session, disk, early } = open;
-        let log = connection.log().named("nbdkit");
+        let log = connection.log().named(self.plugin);
         let transmission = transmit::Transmission {
             wire,
             session: &session,
             disk: &*disk,
             connection,
+            log: &log,
             threads: self.threads,
             spinners: &self.spinners,
         };

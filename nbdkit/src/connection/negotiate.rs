@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The handshake: drives the state machine, and asks plugin and filters what only they know.
 
-use super::{Service, survive};
-use crate::{
-    tls,
-    wire::{self, Wire},
-};
+use super::{Service, line::Line, survive};
+use crate::{tls, wire::Wire};
 use async_io::Timer;
-use futures_lite::Stream;
 use nbd_proto::{
     BlockSize, ExportInfo,
     server::{Abort, Ask, Handshake, Session, Step},
     wire::{Rep, TransmissionFlags as F},
 };
 use nbdkit_plugin::{
-    Certificate, Connection, Disk, EINVAL, EIO, ESHUTDOWN, Error, Export, Info, Log, OpenRequest, Result,
+    Certificate, Connection, Disk, EINVAL, EIO, ESHUTDOWN, Error, Export, Info, OpenRequest, Result,
     ThreadModel,
 };
-use std::{
-    future::{Future, poll_fn},
-    io::{IoSlice, IoSliceMut},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc};
 
 /// An export that was chosen.
 pub struct Open {
@@ -120,7 +109,7 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
     /// Whoever is in the middle can put something in front of the first encrypted byte, but it does not outlive this:
     /// not what was agreed on before, and not what waits to be looked at (CVE-2021-3716).
     async fn start_tls(&mut self) -> Result<()> {
-        let log = self.connection.log().named("nbdkit");
+        let log = self.connection.log().named(self.service.plugin);
         if !self.early.is_empty() {
             let count = self.early.len();
             return Err(Error::new(
@@ -273,106 +262,10 @@ impl<G: Future<Output = ()>> Negotiation<'_, G> {
     }
 
     fn report(&self, what: &str, error: &Error) {
-        self.connection.log().named("nbdkit").error(format_args!("{what}: {error}"));
+        self.connection.log().named(self.service.plugin).error(format_args!("{what}: {error}"));
     }
 }
 
 fn refused(abort: Abort) -> Error {
     Error::new(EINVAL, abort.to_string())
-}
-
-/// How long a client with which TLS has failed may take to read why.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How many bytes it may still say meanwhile.
-const MOST_HEARD: usize = 1 << 20;
-
-/// The wire, given up on when the server stops or the client takes too long. Only waiting for the client is given up,
-/// never an operation of a plugin.
-struct Line<'a, G> {
-    wire: &'a mut Wire,
-    deadline: Timer,
-    gone: Pin<&'a mut G>,
-}
-
-impl<G: Future<Output = ()>> Line<'_, G> {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        loop {
-            match self.wire.try_read(&mut [IoSliceMut::new(buf)]) {
-                Ok(Some(len)) => return Ok(len),
-                // A port scan: the client hung up on us.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(0),
-                Err(error) => return Err(Error::io(error, "read from client")),
-                Ok(None) => self.wait(Wire::poll_readable).await?,
-            }
-        }
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        loop {
-            match self.wire.try_write(&[IoSlice::new(bytes)]) {
-                Ok(Some(len)) => return Ok(len),
-                Err(error) => return Err(Error::io(error, "write to client in the handshake")),
-                Ok(None) => self.wait(Wire::poll_writable).await?,
-            }
-        }
-    }
-
-    /// The TLS handshake. If it fails, the client has been told why.
-    async fn secure(&mut self, detail: tls::Detail, log: &Log) -> Result<()> {
-        loop {
-            let progress = self.wire.try_handshake();
-            if detail.log > 0 {
-                log.debug(format_args!("TLS handshake: {progress:?}"));
-            }
-            match progress {
-                Ok(wire::Handshake::Done) => return Ok(()),
-                Ok(wire::Handshake::Reading) => self.wait(Wire::poll_readable).await?,
-                Ok(wire::Handshake::Writing) => self.wait(Wire::poll_writable).await?,
-                Err(error) => {
-                    self.deadline.set_after(LAST_WORDS);
-                    // The client did not wait for them, or the server stops.
-                    let _ = self.last_words().await;
-                    return Err(Error::io(error, "TLS handshake failed"));
-                }
-            }
-        }
-    }
-
-    /// Sends the alert, and waits until the client has hung up: closing a socket in which something waits to be read
-    /// resets the connection, and the alert may be lost.
-    async fn last_words(&mut self) -> Result<()> {
-        let failed = |error| Error::io(error, "last words");
-        while !self.wire.flush().map_err(failed)? {
-            self.wait(Wire::poll_writable).await?;
-        }
-        self.wire.finish();
-        let mut heard = 0;
-        while heard < MOST_HEARD {
-            match self.wire.discard().map_err(failed)? {
-                Some(0) => return Ok(()),
-                Some(len) => heard += len,
-                None => self.wait(Wire::poll_arrival).await?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn wait(&mut self, ready: fn(&Wire, &mut Context<'_>) -> Poll<()>) -> Result<()> {
-        poll_fn(|cx| {
-            if ready(self.wire, cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            if self.gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(Error::new(ESHUTDOWN, "server stops in the middle of a handshake")));
-            }
-            if Pin::new(&mut self.deadline).poll_next(cx).is_ready() {
-                return Poll::Ready(Err(Error::new(
-                    libc::ETIMEDOUT,
-                    "client took too long for the handshake (--timeout)",
-                )));
-            }
-            Poll::Pending
-        })
-        .await
-    }
 }

@@ -7,13 +7,13 @@ use super::{
     inbox::{Filled, Next},
     outbox::Outbox,
     reply::Replies,
-    spin::{Patience, Spinners, spin},
     state::{Intake, State},
 };
 use crate::wire::Wire;
 use futures_lite::future::yield_now;
 use nbd_proto::server::Session;
-use nbdkit_plugin::{Connection, Disk, EINVAL, Error, Result};
+use nbdkit_plugin::{Connection, Disk, EINVAL, Error, Log, Result};
+use nbdkit_spin::{Patience, Spinners, spin};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -40,6 +40,8 @@ pub struct Transmission<'c> {
     pub disk: &'c dyn Disk,
     /// Whom it is served to.
     pub connection: &'c Connection,
+    /// Speaks on behalf of the connection.
+    pub log: &'c Log,
     /// How many operations may be under way at once.
     pub threads: usize,
     /// How many connections may spin.
@@ -59,8 +61,7 @@ impl<'c> Transmission<'c> {
     /// already.
     pub async fn run(&self, early: &[u8]) -> Result<Goodbye> {
         let mut state = State::new(self, early);
-        let log = self.connection.log().named("nbdkit");
-        let replies = Replies { session: self.session, log: &log };
+        let replies = Replies { session: self.session, log: self.log };
         let mut gone = pin!(self.connection.gone());
         let mut patience = Patience::default();
         let mut turn = Instant::now();

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::run_nbdkit;
 use nbdkit_tests::files::scratch;
-use nbdkit_tests::{Feature, Server, run, supports, tool};
+use nbdkit_tests::{Feature, Server, nbdkit, run, supports, tool, until};
 
 #[test]
 fn verbose_tells_every_step_and_quiet_tells_none() {
@@ -70,5 +70,88 @@ fn an_error_of_a_request_is_logged_with_its_connection_and_no_client_can_forge_l
 fn a_debug_flag_must_be_well_formed() {
     for flag in ["", "nodot", "memory.=1", ".flag=1", "memory.flag", "memory.flag=", "memory.flag=x"] {
         run_nbdkit(&["-D", flag, "-U", "-", "memory", "1M", "--run", "true"]).exits(1);
+    }
+}
+
+#[test]
+fn debug_lines_name_plugin_connection_and_who_is_called() {
+    if !supports(Feature::ErrorText) {
+        return;
+    }
+    let server = Server::start(["-v", "--filter=offset", "memory", "1M", "offset=512"]);
+    let mut client = server.connect();
+    client.structured("");
+    client.write(0, &[1; 512], nbdkit_tests::raw::flag::FUA).unwrap();
+    client.disconnect();
+    until("the end", || server.stderr().contains("offset: close"));
+    let stderr = server.stderr();
+    let number = server.stderr().matches("accepted connection").count();
+    for line in [
+        "nbdkit: debug: nbdkit 1.".to_owned(),
+        "nbdkit: debug: offset: config key=offset, value=512\n".into(),
+        "nbdkit: debug: memory: config key=size, value=1M\n".into(),
+        "nbdkit: debug: using thread model: parallel\n".into(),
+        "nbdkit: debug: bound to unix socket /".into(),
+        "nbdkit: debug: memory: after_fork\n".into(),
+        format!("nbdkit: memory[{number}]: debug: offset: preconnect\n"),
+        format!("nbdkit: memory[{number}]: debug: memory: open readonly=0 exportname=\"\" tls=0\n"),
+        format!("nbdkit: memory[{number}]: debug: offset: pwrite count=512 offset=0 fua=1\n"),
+        format!("nbdkit: memory[{number}]: debug: memory: pwrite count=512 offset=512 fua=1\n"),
+        format!("nbdkit: memory[{number}]: debug: memory: finalize\n"),
+    ] {
+        assert!(stderr.contains(&line), "{line:?} is missing in\n{stderr}");
+    }
+}
+
+#[test]
+fn debug_flags_of_plugins_and_filters() {
+    if !supports(Feature::ErrorText) {
+        return;
+    }
+    let dir = scratch();
+    let disk = dir.path().join("disk");
+    fs::write(&disk, [7; 8192]).unwrap();
+    let disk = disk.to_str().unwrap();
+    let words = ["-D", "file.zero=1", "--filter=checkwrite", "-D", "checkwrite.showdiffs=1", "file", disk];
+    let server = Server::start([&["-v"][..], &words].concat());
+    let mut client = server.connect();
+    client.structured("");
+    client.write(0, &[8; 512], 0).unwrap_err();
+    until("the differences", || server.stderr().contains("+000001f0: 08 08"));
+    assert!(!server.stderr().contains("was not used"), "{}", server.stderr());
+    drop((client, server));
+
+    let server = Server::start([&["-v"][..], &words[..2], &words[5..]].concat());
+    let mut client = server.connect();
+    client.structured("");
+    client.call(nbdkit_tests::raw::cmd::WRITE_ZEROES, 0, 0, 4096).unwrap();
+    let line = "file[1]: debug: zero of 4096 bytes at offset 0, may trim true: FALLOC_FL_PUNCH_HOLE";
+    let line = line.split_once(']').unwrap().1;
+    assert!(server.stderr().contains(line), "{}", server.stderr());
+    // Without -v all is quiet.
+    let quiet = Server::start(&words);
+    let mut client = quiet.connect();
+    client.structured("");
+    client.write(0, &[8; 512], 0).unwrap_err();
+    until("the error", || quiet.stderr().contains("data written does not match"));
+    assert!(!quiet.stderr().contains("+0000"), "{}", quiet.stderr());
+}
+
+#[test]
+fn errors_are_red_on_a_terminal_unless_somebody_minds() {
+    if !supports(Feature::ErrorText) {
+        return;
+    }
+    let shown = |variables: &[(&str, &str)]| {
+        let program = nbdkit();
+        let command = format!("{} memory", program.get_program().display());
+        let mut terminal = tool("script");
+        terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("TERM", "xterm");
+        terminal.env_remove("NO_COLOR").envs(variables.iter().copied());
+        run(&mut terminal).exits(1).text().to_owned()
+    };
+    assert!(shown(&[]).starts_with("\u{1b}[31mnbdkit: error: you must specify size"), "{:?}", shown(&[]));
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        assert!(shown(&[variable]).starts_with("nbdkit: error: "), "{variable:?}: {:?}", shown(&[variable]));
     }
 }

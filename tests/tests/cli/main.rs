@@ -2,9 +2,11 @@
 //! The command line, one idea a file: what each option does, and what a mistake is answered with.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod brakes;
 mod callers;
 mod captive;
 mod daemon;
+mod guards;
 mod information;
 mod logging;
 mod mistakes;

@@ -12,7 +12,7 @@ use super::markdown::{Block, Span, Style, Text, parse, plain};
 use super::roff::{Page, literal_span, plain_span};
 use crate::component::Kind;
 use crate::process::{Context, Result};
-use crate::program::{About, Opt, Param, Program};
+use crate::program::{About, Flag, Opt, Param, Program};
 
 /// A page, written.
 pub struct Written {
@@ -125,6 +125,10 @@ fn component_page(program: &Program, root: &Path, about: &About, date: &str) -> 
         }
     }
     page.blocks(sections);
+    if !about.flags.is_empty() {
+        page.section("Debug flags");
+        about.flags.iter().for_each(|flag| flag_item(&mut page, flag));
+    }
     see_also(&mut page, &["nbdkit(1)".to_owned(), format!("nbdkit-{}(3)", about.component.kind.word())]);
     Ok(Written { name, section: PROGRAMS, roff: page.finish() })
 }
@@ -172,6 +176,16 @@ fn option_item(page: &mut Page, option: &Opt) {
 
 fn param_item(page: &mut Page, param: &Param) {
     page.item(&param_usage(param), &prose(&param.explanation));
+    param.details.iter().for_each(|text| page.more(&prose(text)));
+}
+
+/// `-D file.zero=N`
+fn flag_item(page: &mut Page, flag: &Flag) {
+    let name = flag.usage.strip_suffix('N').unwrap_or(&flag.usage);
+    page.item(
+        &[literal_span(name), kind("N")],
+        &prose(&format!("{}; to be seen with -v.", flag.explanation)),
+    );
 }
 
 fn component_item(page: &mut Page, about: &About) {

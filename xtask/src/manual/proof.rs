@@ -89,6 +89,14 @@ fn every_parameter_is_on_its_page_as_the_help_tells_it() {
         for param in &about.params {
             let told = format!("{} {}", param.usage(), param.explanation.replace('`', ""));
             assert!(text.contains(&told), "{name}.1 lacks: {told}\n{text}");
+            for paragraph in &param.details {
+                let told = paragraph.replace('`', "");
+                assert!(text.contains(&told), "{name}.1 lacks: {told}\n{text}");
+            }
+        }
+        for flag in &about.flags {
+            let told = format!("{} {}", flag.usage, flag.explanation);
+            assert!(text.contains(&told), "{name}.1 lacks: {told}\n{text}");
         }
     }
 }

@@ -56,6 +56,12 @@ impl Page {
         self.lines(body);
     }
 
+    /// Another paragraph of an item.
+    pub fn more(&mut self, body: &[Span]) {
+        self.line(".IP");
+        self.lines(body);
+    }
+
     /// Lines as they are.
     pub fn code(&mut self, text: &str) {
         if !std::mem::take(&mut self.fresh) {

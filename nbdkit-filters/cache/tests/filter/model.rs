@@ -59,7 +59,7 @@ impl Writer {
                 self.disk.zero(span, Flags::default()).await.unwrap();
             }
             4 => self.disk.cache(span).await.unwrap(),
-            5 if self.random.below(20) == 0 => self.disk.flush().await.unwrap(),
+            5 if self.random.below(4) == 0 => self.disk.flush().await.unwrap(),
             _ => {
                 let found = read(&*self.disk, span.offset, span.len as u32).await;
                 assert!(found == self.known(span), "writer {} misses its bytes at {span:?}", self.number);

@@ -6,7 +6,9 @@ use crate::{
     disk::{SIZE, byte},
     untouched,
 };
+use futures_lite::future::{poll_once, zip};
 use nbdkit_filter::*;
+use std::pin::pin;
 
 #[test]
 fn writeback_writes_on_a_flush() {
@@ -103,6 +105,25 @@ fn a_flush_that_fails_says_so_and_keeps_what_is_dirty() {
     chain.behind.fail(false, false);
     chain.flush(&*disk).unwrap();
     assert_eq!(chain.behind.bytes(2 * BLOCK, 5), [2; 5]);
+}
+
+/// The write must not pass for written because the flush has written what was there before.
+#[test]
+fn a_write_during_a_flush_is_not_taken_for_flushed() {
+    let chain = Chain::new(&[]);
+    let disk = chain.open();
+    chain.write(&*disk, 0, &[1; BLOCK as usize]);
+    chain.bench.run(async {
+        let mut flush = pin!(disk.flush().into_future());
+        assert!(poll_once(&mut flush).await.is_none());
+        assert_eq!(chain.behind.diary(), ["write 65536@0"], "it has begun");
+        let write = disk.pwrite(Buf::from(vec![2; 10]), 5, Flags::default()).into_future();
+        let (flushed, written) = zip(flush, write).await;
+        flushed.and(written).unwrap();
+    });
+    assert_eq!(chain.read(&*disk, 4, 12), [vec![1], vec![2; 10], vec![1]].concat());
+    chain.flush(&*disk).unwrap();
+    assert_eq!(chain.behind.bytes(4, 12), [vec![1], vec![2; 10], vec![1]].concat());
 }
 
 #[test]

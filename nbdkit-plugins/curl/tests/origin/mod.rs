@@ -59,7 +59,8 @@ impl Shared {
         let mut input = BufReader::new(stream.try_clone()?);
         let mut output = stream;
         while let Some((method, headers)) = head(&mut input)? {
-            let header = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            let header =
+                |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
             let mut body = vec![0; header("content-length").map_or(0, |len| len.parse().unwrap())];
             input.read_exact(&mut body)?;
             let reply = self.answer(&method, header("range"), header("content-range"), &body);
@@ -98,8 +99,11 @@ impl Shared {
     }
 }
 
-/// The method and the headers, with names in lower case. `None` at the end of the connection.
-fn head(input: &mut impl BufRead) -> Result<Option<(String, Vec<(String, String)>)>> {
+/// With names in lower case.
+type Headers = Vec<(String, String)>;
+
+/// The method and the headers. `None` at the end of the connection.
+fn head(input: &mut impl BufRead) -> Result<Option<(String, Headers)>> {
     let mut line = String::new();
     if input.read_line(&mut line)? == 0 {
         return Ok(None);

@@ -8,7 +8,7 @@ use nbdkit_plugin::*;
 use std::{
     fmt,
     future::Future,
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -16,17 +16,16 @@ use std::{
 /// After this long without an answer a thing counts as hung.
 pub const HANG: Duration = Duration::from_secs(60);
 
-/// What the plugin has said under `-v`.
-#[derive(Default)]
-struct Said(Mutex<Vec<String>>);
+/// Nobody listens, but what is said is put into words.
+struct Silence;
 
-impl LogSink for Said {
-    fn error(&self, who: &str, message: fmt::Arguments<'_>) {
-        self.debug(who, message);
+impl LogSink for Silence {
+    fn error(&self, _: &str, message: fmt::Arguments<'_>) {
+        drop(message.to_string());
     }
 
     fn debug(&self, who: &str, message: fmt::Arguments<'_>) {
-        self.0.lock().unwrap().push(format!("{who}: {message}"));
+        self.error(who, message);
     }
 
     fn verbose(&self) -> bool {
@@ -40,7 +39,6 @@ pub struct Host {
     plugin: Arc<dyn Plugin>,
     server: Server,
     executor: Arc<Executor<'static>>,
-    said: Arc<Said>,
 }
 
 impl Host {
@@ -53,10 +51,9 @@ impl Host {
         plugin.config_complete()?;
         plugin.get_ready()?;
         let executor: Arc<Executor<'static>> = Arc::default();
-        let said = Arc::new(Said::default());
-        let server = Server::new(executor.clone(), said.clone());
+        let server = Server::new(executor.clone(), Arc::new(Silence));
         block_on(executor.run(async { plugin.after_fork(&server).await }))?;
-        Ok(Host { plugin: plugin.into(), server, executor, said })
+        Ok(Host { plugin: plugin.into(), server, executor })
     }
 
     /// Runs a future to its end, which must come.
@@ -97,14 +94,6 @@ impl Host {
     pub fn cleanup(&self) -> Result<()> {
         let plugin = self.plugin.clone();
         self.run(async move { plugin.cleanup().await })
-    }
-
-    pub fn said(&self) -> String {
-        self.said.0.lock().unwrap().join("\n")
-    }
-
-    pub fn server(&self) -> &Server {
-        &self.server
     }
 
     /// All bytes of a read.

@@ -36,7 +36,8 @@ impl Include {
             return Ok(vec![whole]);
         }
         let pattern = name.to_string_lossy();
-        let names = directory.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name()));
+        let names =
+            directory.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name()));
         // A star does not stand for the dot of a hidden file, as in a shell.
         let mut names: Vec<_> = names
             .filter(|name| {

@@ -73,7 +73,10 @@ fn files_include_files() {
     let dir = tempfile::tempdir().unwrap();
     let place = Place { directory: dir.path(), home: dir.path() };
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
-    write("config", "Include conf.d/*.conf ~/missing\nHost a\n  Include more\nHost b\n  Include more\nPort 9\n");
+    write(
+        "config",
+        "Include conf.d/*.conf ~/missing\nHost a\n  Include more\nHost b\n  Include more\nPort 9\n",
+    );
     fs::create_dir(dir.path().join("conf.d")).unwrap();
     write("conf.d/2.conf", "Port 2\n");
     write("conf.d/1.conf", "Host other\nPort 1\n");

@@ -201,10 +201,7 @@ fn unusable_command_lines() {
         (&["-t", "-1"], "--threads: negative numbers are not allowed: -1"),
         (&["-tx"], "--threads: could not parse number: \"x\": empty string where we expected a number"),
         (&["--tls=xx"], "--tls: could not decipher boolean (xx), should be off, on or require"),
-        (
-            &["-D", "foo"],
-            "-D (Debug Flag) must have the format NAME.FLAG=N, such as file.zero=1, not 'foo'",
-        ),
+        (&["-D", "foo"], "-D (Debug Flag) must have the format NAME.FLAG=N, such as file.zero=1, not 'foo'"),
         (
             &["--log=xx"],
             "--log must be \"default\", \"stderr\", \"syslog\", \"null\" or an absolute path, not 'xx'",

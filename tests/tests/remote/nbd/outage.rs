@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The server goes, in the middle of requests, and comes back; or comes late.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::thread;
+
+use nbdkit_tests::raw::{Client, cmd, err};
+use nbdkit_tests::{HANG, Launch, Server, run, tool, until};
+use nix::sys::signal::Signal;
+
+/// Begins sixteen reads and returns when the server has them all.
+fn sixteen_in_flight(client: &mut Client, server: &Server) -> Vec<u64> {
+    let cookies = (0..16).map(|n| client.request(cmd::READ, 0, n * 512, 512).unwrap()).collect();
+    until("sixteen requests are at the server", || server.stderr().matches(" Read ").count() >= 16);
+    cookies
+}
+
+/// A server that takes its time for every read.
+fn slow() -> Launch {
+    let log = ["--filter=log", "--filter=delay", "memory", "1M", "rdelay=1000", "logfile=/dev/stderr"];
+    Launch::new(log)
+}
+
+#[test]
+fn what_is_in_flight_fails_and_new_clients_get_new_connections() {
+    let mut server = slow().start();
+    let proxy = Server::start(["nbd", &server.uri()]);
+    let mut client = proxy.connect();
+    client.structured("");
+    let cookies = sixteen_in_flight(&mut client, &server);
+    server.kill();
+    for _ in cookies {
+        let error = client.reply().unwrap().error();
+        assert_eq!(error, Some(err::ESHUTDOWN));
+    }
+    assert_eq!(client.read(0, 512), Err(err::ESHUTDOWN), "at once");
+    assert!(proxy.stderr().contains("server closed the connection"), "{}", proxy.stderr());
+    // It is not there for others either, until another takes its place.
+    run(tool("nbdinfo").arg(proxy.uri())).fails();
+    fs::remove_file(server.socket()).unwrap();
+    let again = Server::start(["memory", "1M"]);
+    fs::rename(again.socket(), server.socket()).unwrap();
+    assert_eq!(run(tool("nbdinfo").arg("--size").arg(proxy.uri())).ok().text(), "1048576");
+    assert_eq!(client.read(0, 512), Err(err::ESHUTDOWN), "the old connection stays closed");
+}
+
+#[test]
+fn the_retry_filter_hides_it() {
+    let mut server = slow().start();
+    let args = ["--filter=retry", "nbd", &server.uri(), "retry-delay=1", "retry-exponential=no", "retries=30"];
+    let proxy = Server::start(args);
+    let mut client = proxy.connect();
+    client.structured("");
+    let cookies = sixteen_in_flight(&mut client, &server);
+    server.kill();
+    fs::remove_file(server.socket()).unwrap();
+    let again = Server::start(["memory", "1M"]);
+    fs::rename(again.socket(), server.socket()).unwrap();
+    for _ in cookies {
+        let reply = client.reply().unwrap();
+        assert_eq!(reply.error(), None, "{reply:?}\n{}", proxy.stderr());
+    }
+}
+
+#[test]
+fn a_server_that_is_late_is_awaited() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let late = |socket: &Path| {
+        let socket = socket.to_owned();
+        thread::spawn(move || {
+            // The first attempt fails, of which there is no other sign than that the second is a second later.
+            thread::sleep(std::time::Duration::from_millis(300));
+            let server = Server::start(["memory", "1M"]);
+            fs::rename(server.socket(), &socket).unwrap();
+            until("somebody comes", || server.process().sockets() > 1);
+            server
+        })
+    };
+    let parameter = format!("socket={}", socket.display());
+    let coming = late(&socket);
+    let proxy = Server::start(["nbd", &parameter, "retry=60", "shared=true"]);
+    let _server = coming.join().unwrap();
+    assert_eq!(run(tool("nbdinfo").arg("--size").arg(proxy.uri())).ok().text(), "1048576");
+}
+
+/// The server accepts and says nothing: a client that waits for it can be sent away, and so can the proxy.
+#[test]
+fn a_server_that_is_silent_does_not_keep_the_proxy() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let silent = UnixListener::bind(&socket).unwrap();
+    let mut proxy = Server::start(["nbd", &format!("socket={}", socket.display())]);
+    let mut client = proxy.connect();
+    client.hello().unwrap();
+    client.send(&nbdkit_tests::raw::option(7, &nbdkit_tests::raw::go_payload(b""))).unwrap();
+    let _connection = silent.accept().unwrap();
+    let began = std::time::Instant::now();
+    proxy.signal(Signal::SIGTERM);
+    proxy.wait();
+    assert!(began.elapsed() < HANG);
+}
