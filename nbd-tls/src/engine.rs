@@ -233,15 +233,12 @@ impl Engine {
         if was == State::Handshaking && self.state != State::Handshaking {
             self.session = Some(self.library.session());
         }
-        match self.state {
-            State::Ended => self.wire.input.clear(),
-            // A record is 18 KiB at most: this is a message of the handshake, in crumbs.
-            State::Handshaking | State::Open if self.wire.input.len() >= MOST_INPUT => {
-                self.failure.get_or_insert_with(|| {
-                    Error::new(ErrorKind::Protocol, "peer sent a TLS handshake message in too many pieces")
-                });
-            }
-            _ => {}
+        // A record is 18 KiB at most: this is a message of the handshake, in crumbs.
+        let stuck =
+            matches!(self.state, State::Handshaking | State::Open) && self.wire.input.len() >= MOST_INPUT;
+        if stuck && self.failure.is_none() {
+            let why = "peer sent a TLS handshake message in too many pieces";
+            self.failure = Some(Error::new(ErrorKind::Protocol, why));
         }
         match &self.failure {
             Some(failure) if filled == 0 => Err(failure.clone()),

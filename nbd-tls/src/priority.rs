@@ -192,4 +192,13 @@ mod tests {
             assert_eq!(one.cipher_suites.len(), 3, "{word}");
         }
     }
+
+    #[test]
+    fn strong_words_take_strong_groups() {
+        let groups = |text| {
+            parse(text).unwrap().provider().kx_groups.iter().map(|group| group.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(groups("SECURE192"), [NamedGroup::secp384r1]);
+        assert!(groups("SECURE128").contains(&NamedGroup::X25519));
+    }
 }

@@ -117,6 +117,30 @@ fn both_directions_are_bounded() {
     }
 }
 
+/// How many wait.
+fn records(engine: &Engine) -> usize {
+    let (mut records, mut rest) = (0, engine.output());
+    while let [_, _, _, high, low, ..] = rest {
+        rest = &rest[5 + usize::from(u16::from_be_bytes([*high, *low]))..];
+        records += 1;
+    }
+    records
+}
+
+#[test]
+fn a_batch_of_small_replies_shares_a_record() {
+    for mut pair in pairs() {
+        let (head, body) = ([7; 16], pattern(1000));
+        let batch = [IoSlice::new(&head), IoSlice::new(&body)].repeat(16);
+        pair.server.write(&batch).unwrap();
+        assert_eq!(records(&pair.server), 1, "{:?}", pair.server.session());
+        pair.server.write(&batch).unwrap();
+        let mut failed = None;
+        carry_once(&mut pair.server, &mut pair.client, usize::MAX, &mut failed);
+        assert!(read_all(&mut pair.client).0 == [&head[..], &body].concat().repeat(32));
+    }
+}
+
 #[test]
 fn a_reply_of_256_kib_goes_at_once_in_full_records() {
     for mut pair in pairs() {
@@ -124,12 +148,7 @@ fn a_reply_of_256_kib_goes_at_once_in_full_records() {
         let whole = head.len() + body.len();
         let taken = pair.server.write(&[IoSlice::new(&head), IoSlice::new(&body)]).unwrap();
         assert_eq!(taken, whole);
-        let (mut records, mut rest) = (0, pair.server.output());
-        while let [_, _, _, high, low, ..] = rest {
-            rest = &rest[5 + usize::from(u16::from_be_bytes([*high, *low]))..];
-            records += 1;
-        }
-        assert_eq!(records, 17, "{:?}", pair.server.session());
+        assert_eq!(records(&pair.server), 17, "{:?}", pair.server.session());
         let mut failed = None;
         let mut got = Vec::new();
         while carry_once(&mut pair.server, &mut pair.client, usize::MAX, &mut failed) > 0 {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Folders of certificates: what is missing, unreadable or malformed is told apart, and named.
 
-use crate::pki::{LEAF, Pki, words};
+use crate::{
+    pipe::Pair,
+    pki::{LEAF, Pki, words},
+};
 use nbd_tls::{ClientCertificates, Connector, Directory, ErrorKind};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -78,6 +81,19 @@ fn of_a_client() {
     fs::remove_file(path.join("ca-cert.pem")).unwrap();
     assert_eq!(connector(true).unwrap_err().kind(), ErrorKind::NotADirectory);
     connector(false).unwrap(); // who verifies nothing needs no authority
+}
+
+/// Without a folder it is the system that trusts, and it does not know us.
+#[test]
+fn what_the_system_trusts() {
+    let pki = Pki::new("CA");
+    match Connector::certificates(ClientCertificates { directory: None, verify: true }, &words("NORMAL")) {
+        Ok(connector) => {
+            let pair = Pair::new(&pki.acceptor(&LEAF, false, "NORMAL"), &connector, "localhost");
+            assert_eq!(pair.failed.1.unwrap().kind(), ErrorKind::UnknownAuthority);
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Config, "{error}"),
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How often it is looked at, at most.
-pub(crate) const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(100);
 /// More than any number is long, in bytes.
 const MOST: u64 = 256;
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Meter`]: those who wait at a bucket take turns.
 
-use crate::{
-    bucket::Bucket,
-    file::{LOOK, RateFile},
-    values::Rate,
-};
+use crate::{bucket::Bucket, file::RateFile, values::Rate};
 use async_lock::{Mutex, MutexGuard};
 use futures_lite::FutureExt;
 use nbdkit_filter::{Arc, Connection, ESHUTDOWN, Error, Log, Result};
@@ -86,10 +82,8 @@ impl Meter {
             if left == 0 {
                 break;
             }
-            let wait = state.bucket.next_turn(left);
-            // A rate of one bit a second may be changed while we wait for the second to pass.
-            let wait = if state.file.is_some() { wait.min(LOOK) } else { wait };
-            connection.nap(wait).await?;
+            // A second at most, even at one bit a second; then the rate may be another.
+            connection.nap(state.bucket.next_turn(left)).await?;
             left -= state.bucket.take(left, Instant::now());
         }
         Ok(())

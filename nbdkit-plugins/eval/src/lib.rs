@@ -12,7 +12,8 @@ use std::{collections::HashMap, ffi::OsStr, path::Path};
 /// The plugin, for the server's registry.
 pub static PLUGIN: PluginEntry =
     PluginEntry::new::<Host<Eval>>("eval", "a disk made by shell commands on the command line")
-        .callbacks(CALLBACKS);
+        .callbacks(CALLBACKS)
+        .max_thread_model(ThreadModel::Parallel);
 
 /// A script for each method.
 #[derive(Default)]

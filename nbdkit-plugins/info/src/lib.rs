@@ -14,7 +14,7 @@ use std::time::Instant;
 /// How the plugin is announced.
 pub static PLUGIN: PluginEntry =
     PluginEntry::new::<InfoPlugin>("info", "what the server knows of the client")
-        .callbacks(&["can_multi_conn", "can_cache"]);
+        .callbacks(&["dump_plugin", "can_multi_conn", "can_cache"]);
 
 params! {
     struct Params {
@@ -77,6 +77,11 @@ fn address(peer: Peer) -> Result<String> {
 }
 
 impl Plugin for InfoPlugin {
+    fn dump(&self) -> Vec<(&'static str, String)> {
+        // Not every build of nbdkit has these modes.
+        ["info_address", "info_base64"].map(|key| (key, "yes".to_owned())).into()
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }

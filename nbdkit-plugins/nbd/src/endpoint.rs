@@ -24,10 +24,19 @@ const SEND_BUFFER: usize = 2 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Endpoint {
     Unix(PathBuf),
-    Tcp { host: String, port: u16 },
-    Vsock { cid: u32, port: u32 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Vsock {
+        cid: u32,
+        port: u32,
+    },
     /// It is to be started.
-    Command { program: PathBuf, args: Vec<OsString> },
+    Command {
+        program: PathBuf,
+        args: Vec<OsString>,
+    },
     /// It is connected already.
     SocketFd(RawFd),
 }
@@ -49,30 +58,27 @@ impl Endpoint {
     /// Connects, to one address of the host after the other.
     ///
     /// # Errors
-    /// The system's, of the last attempt.
+    /// The system's, of the last attempt; whoever reports it says where.
     pub(crate) async fn connect(&self) -> Result<Async<Socket>> {
-        let mut last = Error::invalid(format!("{self} has no address"));
+        let mut last = Error::invalid("the host has no address");
         for address in self.addresses().await? {
             match connect(&address).await {
                 Ok(socket) => return Ok(socket),
-                Err(error) => last = Error::io(error, format!("{self}: connect")),
+                Err(error) => last = Error::io(error, "connect"),
             }
         }
         Err(last)
     }
 
     async fn addresses(&self) -> Result<Vec<SockAddr>> {
-        let failed = |error| Error::io(error, format!("{self}: connect"));
+        let failed = |error| Error::io(error, "connect");
         match self {
             Endpoint::Unix(path) => Ok(vec![SockAddr::unix(path).map_err(failed)?]),
             Endpoint::Vsock { cid, port } => Ok(vec![SockAddr::vsock(*cid, *port)]),
             Endpoint::Tcp { host, port } => {
                 let (host, port) = (host.clone(), *port);
                 // Resolvers take their time.
-                let found = Op::blocking(move || {
-                    let found = (host.as_str(), port).to_socket_addrs();
-                    found.map_err(|error| Error::io(error, format!("hostname {host}, port {port}")))
-                });
+                let found = Op::blocking(move || Ok((host.as_str(), port).to_socket_addrs()?));
                 Ok(found.await?.map(SockAddr::from).collect())
             }
             // They have no address; they are connected by other means.
@@ -153,6 +159,8 @@ pub(crate) fn tcp_port(text: Option<&str>) -> Result<u16> {
 pub(crate) fn vsock_port(text: Option<&str>) -> Result<u32> {
     let Some(text) = text else { return Ok(PORT.into()) };
     text.parse().map_err(|_| {
-        Error::invalid(format!("port: could not parse number: \"{text}\": should be 0 to 4294967295 for vsock"))
+        Error::invalid(format!(
+            "port: could not parse number: \"{text}\": should be 0 to 4294967295 for vsock"
+        ))
     })
 }

@@ -6,6 +6,7 @@ mod client;
 mod descriptor;
 mod disk;
 mod endpoint;
+mod fuzz;
 mod info;
 mod negotiate;
 mod params;
@@ -19,6 +20,8 @@ mod uri;
 use client::Client;
 use disk::NbdDisk;
 use endpoint::Endpoint;
+#[doc(hidden)]
+pub use fuzz::fuzz;
 use nbdkit_plugin::*;
 use nbdkit_subprocess::Companion;
 use params::Params;
@@ -30,31 +33,32 @@ use std::{
 };
 
 /// The plugin, for the server's registry.
-pub static PLUGIN: PluginEntry = PluginEntry::new::<Nbd>("nbd", "the disk of another NBD server").callbacks(&[
-    "dump_plugin",
-    "after_fork",
-    "cleanup",
-    "list_exports",
-    "default_export",
-    "export_description",
-    "block_size",
-    "can_write",
-    "can_flush",
-    "is_rotational",
-    "can_trim",
-    "can_zero",
-    "can_fast_zero",
-    "can_extents",
-    "can_fua",
-    "can_multi_conn",
-    "can_cache",
-    "pwrite",
-    "flush",
-    "trim",
-    "zero",
-    "extents",
-    "cache",
-]);
+pub static PLUGIN: PluginEntry =
+    PluginEntry::new::<Nbd>("nbd", "the disk of another NBD server").callbacks(&[
+        "dump_plugin",
+        "after_fork",
+        "cleanup",
+        "list_exports",
+        "default_export",
+        "export_description",
+        "block_size",
+        "can_write",
+        "can_flush",
+        "is_rotational",
+        "can_trim",
+        "can_zero",
+        "can_fast_zero",
+        "can_extents",
+        "can_fua",
+        "can_multi_conn",
+        "can_cache",
+        "pwrite",
+        "flush",
+        "trim",
+        "zero",
+        "extents",
+        "cache",
+    ]);
 
 /// A server that was started by us may have much to write out before it ends.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -104,7 +108,8 @@ impl Plugin for Nbd {
     }
 
     fn get_ready(&mut self) -> Result<()> {
-        let settings = self.settings.take().ok_or_else(|| Error::invalid("config_complete was not called"))?;
+        let settings =
+            self.settings.take().ok_or_else(|| Error::invalid("config_complete was not called"))?;
         let inherited = match settings.endpoint {
             Endpoint::SocketFd(number) => Some(descriptor::take_socket(number)?),
             _ => None,
@@ -181,7 +186,9 @@ impl Plugin for Nbd {
         match self.companion() {
             None => Op::ok(()),
             Some(companion) => Op::blocking(move || {
-                companion.end(LAST_WORDS).map_err(|error| Error::io(error, "waiting for the server to end"))?;
+                companion
+                    .end(LAST_WORDS)
+                    .map_err(|error| Error::io(error, "waiting for the server to end"))?;
                 Ok(())
             }),
         }
@@ -189,6 +196,8 @@ impl Plugin for Nbd {
 
     /// What scripts look for to know whether the plugin can do it.
     fn dump(&self) -> Vec<(&'static str, String)> {
-        ["libnbd_tls", "libnbd_uri", "libnbd_vsock", "libnbd_dynamic_list"].map(|key| (key, "1".to_owned())).into()
+        ["libnbd_tls", "libnbd_uri", "libnbd_vsock", "libnbd_dynamic_list"]
+            .map(|key| (key, "1".to_owned()))
+            .into()
     }
 }

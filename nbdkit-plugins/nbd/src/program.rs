@@ -42,7 +42,7 @@ pub(crate) fn find(command: &OsStr) -> Result<PathBuf> {
 /// The system's, when there is no room for a socket or a process. That the program itself cannot be run shows when it
 /// is spoken to.
 pub(crate) fn start(program: &Path, args: &[OsString]) -> Result<(Async<Socket>, Companion)> {
-    let failed = |error| Error::io(error, format!("{}", program.display()));
+    let failed = |error| Error::io(error, "starting it");
     // Others on this machine must not connect; once we have, nobody needs the path.
     let directory = tempfile::Builder::new().prefix("nbdkit").tempdir_in("/tmp").map_err(failed)?;
     let address = SockAddr::unix(directory.path().join("socket")).map_err(failed)?;

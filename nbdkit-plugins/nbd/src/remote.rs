@@ -71,7 +71,12 @@ impl Remote {
     }
 
     /// Opens `export`, trying again as often as `retry` says, until `leave` resolves.
-    pub(crate) async fn open(&self, export: &str, log: &Log, leave: impl Future<Output = ()>) -> Result<Connected> {
+    pub(crate) async fn open(
+        &self,
+        export: &str,
+        log: &Log,
+        leave: impl Future<Output = ()>,
+    ) -> Result<Connected> {
         let config = Config::new(export).context("base:allocation");
         let use_it = async {
             let reached = self.reach(config, log, |(), _| Ok(())).await?;
@@ -163,7 +168,8 @@ impl Remote {
             address => (address.connect().await?, None),
         };
         let mut transport = Transport::new(socket);
-        let identity = self.connector.as_ref().map(|connector| Identity { connector, server: self.server_name() });
+        let identity =
+            self.connector.as_ref().map(|connector| Identity { connector, server: self.server_name() });
         let config = config.tls(self.settings.tls);
         let mut heard = H::default();
         let note = |event| {
@@ -182,7 +188,6 @@ impl Remote {
             Trust::Psk { .. } => "localhost",
         }
     }
-
 }
 
 fn connector(trust: &Trust) -> Result<Connector> {
@@ -195,7 +200,9 @@ fn connector(trust: &Trust) -> Result<Connector> {
         Trust::Psk { file, username } => {
             let own = || User::from_uid(Uid::current()).ok().flatten().map(|user| user.name);
             let username = username.clone().or_else(own).ok_or_else(|| {
-                Error::invalid("this user has no name: say with tls-username under which name tls-psk has the key")
+                Error::invalid(
+                    "this user has no name: say with tls-username under which name tls-psk has the key",
+                )
             })?;
             Connector::psk(&username, file, &priority)
         }

@@ -12,7 +12,8 @@ use nbdkit_plugin::{Error, Result};
 use std::path::{Path, PathBuf};
 
 const NONE: &str = "exactly one of ‘socket’, ‘hostname’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters must be specified";
-const MIXED: &str = "cannot mix Unix ‘socket’, TCP ‘hostname’/‘port’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters";
+const MIXED: &str =
+    "cannot mix Unix ‘socket’, TCP ‘hostname’/‘port’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters";
 const PORT: &str = "‘port’ parameter should only be used with ‘hostname’ or ‘vsock’";
 
 /// What is to be done.
@@ -145,7 +146,9 @@ fn tls(params: &Params, uri: Option<&Uri>, endpoint: &Endpoint) -> Result<(Tls, 
     };
     let trust = match (psk, directory) {
         (Some(_), Some(_)) => {
-            return Err(Error::invalid("cannot use both tls-psk and tls-certificates: the server has one or the other"));
+            return Err(Error::invalid(
+                "cannot use both tls-psk and tls-certificates: the server has one or the other",
+            ));
         }
         (Some(file), None) => Trust::Psk { file: file.clone(), username: username.cloned() },
         (None, directory) => Trust::Certificates {

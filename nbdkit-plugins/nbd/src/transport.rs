@@ -146,11 +146,7 @@ impl Tls {
         }
     }
 
-    fn try_read(
-        &mut self,
-        socket: &Async<Socket>,
-        bufs: &mut [IoSliceMut<'_>; 2],
-    ) -> io::Result<Received> {
+    fn try_read(&mut self, socket: &Async<Socket>, bufs: &mut [IoSliceMut<'_>; 2]) -> io::Result<Received> {
         let [first, second] = bufs;
         let buf = if first.is_empty() { second } else { first };
         loop {

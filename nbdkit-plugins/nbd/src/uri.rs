@@ -77,7 +77,9 @@ fn parse(text: &str) -> Parsed<Uri> {
             Place::Vsock { cid, port }
         }
         ("+unix", Some(socket)) if address.is_empty() => Place::Unix(socket),
-        ("+unix", Some(_)) => return Err(format!("a Unix domain socket is on no host, should not say {address}")),
+        ("+unix", Some(_)) => {
+            return Err(format!("a Unix domain socket is on no host, should not say {address}"));
+        }
         ("+unix", None) => return Err("should say where the socket is: ?socket=PATH".to_owned()),
         ("" | "+vsock", Some(_)) => return Err(format!("socket= is for nbd+unix://, not for {scheme}://")),
         _ => return Err(unknown(scheme)),
@@ -105,7 +107,9 @@ impl Uri {
                     });
                 }
                 "tls-type" if matches!(value, "x509" | "psk") => {}
-                "tls-type" => return Err(format!("tls-type={value} cannot be used here, should be x509 or psk")),
+                "tls-type" => {
+                    return Err(format!("tls-type={value} cannot be used here, should be x509 or psk"));
+                }
                 _ if key.starts_with("x-") => {}
                 _ => return Err(format!("unknown query parameter {key}")),
             }
@@ -152,7 +156,8 @@ fn decode(text: &str) -> Parsed<OsString> {
         }
         let [high, low, after @ ..] = after else { return Err(format!("{text} ends within %XX")) };
         let digit = |byte: u8| char::from(byte).to_digit(16);
-        let (high, low) = digit(*high).zip(digit(*low)).ok_or(format!("{text} has % without two hex digits"))?;
+        let (high, low) =
+            digit(*high).zip(digit(*low)).ok_or(format!("{text} has % without two hex digits"))?;
         bytes.push((high << 4 | low) as u8); // both below 16
         rest = after;
     }
@@ -170,7 +175,8 @@ mod tests {
 
     #[test]
     fn every_transport() {
-        let tcp = |host: &str, port: Option<&str>| Place::Tcp { host: host.into(), port: port.map(Into::into) };
+        let tcp =
+            |host: &str, port: Option<&str>| Place::Tcp { host: host.into(), port: port.map(Into::into) };
         let unix = |path: &str| Place::Unix(path.into());
         let vsock = |cid, port: Option<&str>| Place::Vsock { cid, port: port.map(Into::into) };
         for (text, expected, export, tls) in [

@@ -11,7 +11,9 @@ use std::{
 
 /// The plugin, for the server's registry.
 pub static PLUGIN: PluginEntry =
-    PluginEntry::new::<Host<Sh>>("sh", "a disk made by a script").callbacks(CALLBACKS);
+    PluginEntry::new::<Host<Sh>>("sh", "a disk made by a script")
+        .callbacks(CALLBACKS)
+        .max_thread_model(ThreadModel::Parallel);
 
 params! {
     struct Params {

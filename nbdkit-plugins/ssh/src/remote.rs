@@ -176,7 +176,8 @@ impl Remote {
             let packet = self.ask(&Request::Read { handle: &handle, offset: middle, len: 1 })?;
             match wire::reply(&packet).map_err(nonsense)?.1 {
                 Reply::Data(_) => readable = middle + 1,
-                Reply::Status(Status { code: code::EOF, .. }) => beyond = middle,
+                // Linux does not let anybody seek beyond the end of a device: EINVAL, which OpenSSH calls a bad message.
+                Reply::Status(Status { code: code::EOF | code::BAD_MESSAGE, .. }) => beyond = middle,
                 _ => return answer(&packet).and(Err(nonsense("no data".to_owned()))),
             }
         }

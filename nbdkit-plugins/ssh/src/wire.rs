@@ -21,6 +21,7 @@ pub(crate) mod code {
     pub(crate) const EOF: u32 = 1;
     pub(crate) const NO_SUCH_FILE: u32 = 2;
     pub(crate) const PERMISSION_DENIED: u32 = 3;
+    pub(crate) const BAD_MESSAGE: u32 = 5;
     pub(crate) const UNSUPPORTED: u32 = 8;
 }
 

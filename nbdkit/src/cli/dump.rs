@@ -4,7 +4,7 @@
 use super::version::{EXTRA, INTERFACE, VERSION};
 use crate::{components::Components, tls::root_directory};
 use nbdkit_plugin::Value;
-use std::{env::consts, fmt::Write, path::Path};
+use std::{borrow::Cow, env::consts, fmt::Write, path::Path};
 
 /// What this server can do besides serving, for `--dump-config`.
 #[derive(Clone, Copy, Default, Debug)]
@@ -117,8 +117,11 @@ const CALLBACKS: [&str; 37] = [
 /// What `--dump-plugin` says of components that have been given their parameters. `program` is where a built-in
 /// plugin lives.
 pub fn dump_plugin(components: &mut Components, program: &Path) -> String {
-    let magic = components.magic_key();
     let description = components.describe_plugin();
+    // What a script makes of later words is its own affair.
+    let declared = description.params.iter().find(|param| param.magic).and_then(|param| param.keys.first());
+    let magic = declared.map(|key| Cow::Borrowed(*key)).or_else(|| components.magic_key());
+    let most = components.entry().max_thread_model.unwrap_or_else(|| components.plugin_thread_model());
     let own = components.dump();
     let has = |callback: &str| match callback {
         "description" | "open" | "get_size" | "pread" => true,
@@ -132,7 +135,7 @@ pub fn dump_plugin(components: &mut Components, program: &Path) -> String {
         ("version", VERSION.into()),
         ("api_version", API_VERSION.into()),
         ("struct_size", STRUCT_SIZE.into()),
-        ("max_thread_model", components.plugin_thread_model().to_string()),
+        ("max_thread_model", most.to_string()),
         ("thread_model", components.thread_model().to_string()),
         ("errno_is_preserved", "1".into()),
     ]);

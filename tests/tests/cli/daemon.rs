@@ -159,3 +159,23 @@ fn foreground_stays() {
         assert_eq!(eventually(|| child.try_wait().unwrap()).expect("the end").code(), Some(0));
     }
 }
+
+#[test]
+fn what_it_makes_can_be_read_by_all_whoever_starts_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, pidfile) = (dir.path().join("socket"), dir.path().join("pid"));
+    let log = format!("--log={}", dir.path().join("log").display());
+    let mut shell = nbdkit_tests::tool("sh");
+    shell.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(nbdkit().get_program());
+    shell.arg("-U").arg(&socket).arg("-P").arg(&pidfile);
+    if nbdkit_tests::supports(nbdkit_tests::Feature::ErrorText) {
+        shell.arg(&log);
+    }
+    assert_eq!(run(shell.args(["null", "--run", "umask"])).ok().text(), "0022");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    until("the pid file", || pidfile.exists());
+    assert_eq!((mode(&socket), mode(&pidfile)), (0o755, 0o644));
+    if dir.path().join("log").exists() {
+        assert_eq!(mode(&dir.path().join("log")), 0o644);
+    }
+}

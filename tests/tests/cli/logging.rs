@@ -2,10 +2,11 @@
 //! What is said, and where: `-v`, `--log`, `-D`.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 
 use crate::run_nbdkit;
 use nbdkit_tests::files::scratch;
-use nbdkit_tests::{Feature, Server, nbdkit, run, supports, tool, until};
+use nbdkit_tests::{Feature, Server, nbdkit, needs, run, supports, tool, until};
 
 #[test]
 fn verbose_tells_every_step_and_quiet_tells_none() {
@@ -154,4 +155,50 @@ fn errors_are_red_on_a_terminal_unless_somebody_minds() {
     for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         assert!(shown(&[variable]).starts_with("nbdkit: error: "), "{variable:?}: {:?}", shown(&[variable]));
     }
+}
+
+/// Runs the shell `script` with a system log of its own, and returns how it went and the first thing logged. `None`: this
+/// machine does not let us.
+fn with_system_log(script: &str) -> Option<(nbdkit_tests::Output, String)> {
+    if !needs("mount-namespace") {
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let log = UnixDatagram::bind(dir.path().join("log")).unwrap();
+    log.set_read_timeout(Some(nbdkit_tests::HANG)).unwrap();
+    // A /dev of its own, in which the socket is /dev/log.
+    let prepare = format!(
+        "set -e; cd {}; mkdir dev; mount -t tmpfs dev dev; cp -a /dev/null /dev/zero /dev/urandom dev; \
+         touch dev/log; mount --bind log dev/log; mount --move dev /dev; cd /; {script}",
+        dir.path().display()
+    );
+    let mut unshare = tool("unshare");
+    unshare.args(["--mount", "--propagation", "private", "sh", "-c", &prepare, "sh"]);
+    let output = run(unshare.arg(nbdkit().get_program()).arg(dir.path().join("pid")));
+    assert!(!output.stderr.contains("mount"), "{}", output.report());
+    let mut packet = [0; 1024];
+    let len = log.recv(&mut packet).unwrap();
+    if let Some(pid) = fs::read_to_string(dir.path().join("pid")).ok().and_then(|pid| pid.trim().parse().ok())
+    {
+        nbdkit_tests::process::Process(pid).signal(nix::sys::signal::Signal::SIGKILL);
+    }
+    Some((output, String::from_utf8(packet[..len].to_vec()).unwrap()))
+}
+
+#[test]
+fn errors_can_go_to_the_system_log() {
+    let Some((output, line)) = with_system_log("exec $1 --log=syslog memory") else { return };
+    assert_eq!(output.exits(1).stderr, "");
+    // Facility daemon, severity error (RFC 3164), who, and its process id.
+    let (who, message) = line.split_once("]: ").unwrap();
+    let who = who.strip_prefix("<27>").unwrap();
+    let number = who.rsplit_once("nbdkit[").unwrap().1;
+    assert!(number.parse::<u32>().is_ok() && message.starts_with("error: you must specify size"), "{line}");
+}
+
+#[test]
+fn in_the_background_errors_go_to_the_system_log() {
+    let script = "$1 -P $2 -U /dev/socket eval get_size='exit 1'; nbdinfo 'nbd+unix://?socket=/dev/socket'";
+    let Some((_, line)) = with_system_log(script) else { return };
+    assert!(line.starts_with("<27>") && line.contains("eval[1]: error: open: "), "{line}");
 }

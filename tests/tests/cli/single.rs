@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 
-use nbdkit_tests::raw::Client;
+use nbdkit_tests::raw::{Address, Client};
 use nbdkit_tests::{eventually, nbdkit, run, tool};
 
 /// `nbdkit -s ARGS` with a client on its standard streams.
@@ -81,4 +81,26 @@ fn programs_that_a_plugin_starts_do_not_hold_the_client() {
     assert_eq!(eventually(|| child.try_wait().unwrap()).expect("the end").code(), Some(0));
     let open = std::fs::read_to_string(list).unwrap();
     assert!(!open.contains("socket:"), "{open}");
+}
+
+#[test]
+fn a_super_server_hands_over_its_clients() {
+    // As inetd does: the socket of the client is standard input and output.
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let mut command = tool("systemd-socket-activate");
+    command.args(["--inetd", "--accept", "--listen"]).arg(&socket).arg(nbdkit().get_program());
+    let mut server = command.args(["-s", "memory", "1M"]).stderr(Stdio::null()).spawn().unwrap();
+    let address = Address::Unix(socket);
+    for _ in 0..2 {
+        let mut client = eventually(|| Client::connect(&address).ok()).expect("somebody listens");
+        assert_eq!(client.structured("").size, 1 << 20);
+        // Each has a server, and so a disk, of its own.
+        assert_eq!(client.read(0, 6).unwrap(), [0; 6]);
+        client.write(0, b"single", 0).unwrap();
+        assert_eq!(client.read(0, 6).unwrap(), b"single");
+        client.disconnect();
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
 }

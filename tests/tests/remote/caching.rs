@@ -279,3 +279,24 @@ fn the_temporary_file_stays_within_cache_max_size() {
     assert!(most <= MOST + 64 * 1024, "{most} bytes");
     assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "it has no name");
 }
+
+/// A limit on the size of files stands for a full file system: it needs neither root nor a mount.
+#[test]
+fn without_room_for_the_temporary_file_nothing_is_lost() {
+    let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
+    let args = ["--filter=cache", "memory", "16M", "cache-on-read=true"];
+    let server = Launch::new(args).under(["sh", "-c", script, "sh"]).start();
+    let data = random(5, 5 * MIB as usize + 12345);
+    let mut client = server.connect();
+    client.structured("");
+    for (at, piece) in (777..).step_by(300_000).zip(data.chunks(300_000)) {
+        client.write(at, piece, 0).unwrap();
+    }
+    for (at, piece) in (777..).step_by(300_000).zip(data.chunks(300_000)) {
+        assert_bytes(&format!("at {at}"), &client.read(at, piece.len() as u32).unwrap(), piece);
+    }
+    client.call(cmd::FLUSH, 0, 0, 0).unwrap();
+    client.disconnect();
+    let told = server.stderr().matches("not cached: write to the temporary file: File too large").count();
+    assert_eq!(told, 1, "{}", server.stderr());
+}

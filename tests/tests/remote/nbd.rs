@@ -31,9 +31,11 @@ fn copies_come_through_every_server_and_back() {
         run(tool("nbdcopy").arg(proxy.uri()).arg(&copy)).ok();
         assert_same(&copy, &image);
         // Everything zero, then everything again.
-        let io = run(tool("qemu-io").args(["-f", "raw", "-c", "write -z 0 256M", "-c", "flush"]).arg(proxy.uri())).ok();
+        let io =
+            run(tool("qemu-io").args(["-f", "raw", "-c", "write -z 0 256M", "-c", "flush"]).arg(proxy.uri()))
+                .ok();
         assert!(!io.report().contains("failed"), "{}", io.report());
-        run(tool("nbdcopy").args(["--flush"]).arg(&back).arg(proxy.uri())).ok();
+        run(tool("nbdcopy").arg(&back).arg(proxy.uri())).ok();
         assert_same(&image, &back);
         println!("{} served", server.name);
     }
@@ -42,7 +44,7 @@ fn copies_come_through_every_server_and_back() {
 #[test]
 fn clients_see_what_the_server_said() {
     let dir = scratch();
-    let image = ext4_image(dir.path(), "ext4", "64M");
+    let image = ext4_image(dir.path(), "ext4", "256M");
     for server in Foreign::all(&image) {
         let info = |uri: &str| {
             let mut info = run(trixie("nbdinfo").args(["--json"]).arg(uri)).ok().json();
@@ -50,6 +52,11 @@ fn clients_see_what_the_server_said() {
             // The address, of course; and what each connection negotiates for itself.
             for key in ["uri", "contexts", "can_df", "can_block_status_payload", "is_tls", "export-name"] {
                 export.remove(key);
+            }
+            if server.name == "nbd-server" {
+                // It opens the file, and knows its size, only when it is used.
+                export.remove("export-size");
+                export.remove("export-size-str");
             }
             info["exports"][0].clone()
         };
@@ -69,7 +76,8 @@ fn maps_of_qcow2_are_those_of_qemu() {
     let dir = scratch();
     let image = dir.path().join("image.qcow2");
     run(tool("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("6G")).ok();
-    let writes = ["-c", "write 1M 3M", "-c", "write 5G 64k", "-c", "write -z 2M 512k", "-c", "write -z -u 2560k 64k"];
+    let writes =
+        ["-c", "write 1M 3M", "-c", "write 5G 64k", "-c", "write -z 2M 512k", "-c", "write -z -u 2560k 64k"];
     run(tool("qemu-io").args(["-f", "qcow2"]).args(writes).arg(&image)).ok();
     let server = Foreign::qemu(&image, "qcow2");
     for program in ["old", "new"] {
@@ -141,8 +149,12 @@ fn lists_and_names_of_the_server_with_dynamic_export() {
     let socket = format!("socket={}", server.socket().display());
     let dynamic = Server::start(["nbd", &socket, "dynamic-export=true"]);
     let list = run(tool("nbdinfo").args(["--list", "--json"]).arg(dynamic.uri())).ok().json();
-    let mut names: Vec<_> =
-        list["exports"].as_array().unwrap().iter().map(|export| export["export-name"].as_str().unwrap()).collect();
+    let mut names: Vec<_> = list["exports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|export| export["export-name"].as_str().unwrap())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["one", "two"]);
     for (name, size) in [("one", "512"), ("two", "1024")] {
@@ -193,19 +205,30 @@ fn one_connection_for_all_with_shared() {
 #[test]
 fn mistakes_end_before_anything_starts() {
     for (args, why) in [
-        (&[][..], "exactly one of ‘socket’, ‘hostname’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters must be specified"),
-        (&["socket=/s", "hostname=h"], "cannot mix Unix ‘socket’, TCP ‘hostname’/‘port’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters"),
+        (
+            &[][..],
+            "exactly one of ‘socket’, ‘hostname’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters must be specified",
+        ),
+        (
+            &["socket=/s", "hostname=h"],
+            "cannot mix Unix ‘socket’, TCP ‘hostname’/‘port’, ‘vsock’, ‘command’, ‘socket-fd’ and ‘uri’ parameters",
+        ),
         (&["socket=/s", "port=1"], "‘port’ parameter should only be used with ‘hostname’ or ‘vsock’"),
-        (&["socket=/s", "dynamic-export=true", "export=x"], "cannot mix 'dynamic-export' with explicit export name"),
+        (
+            &["socket=/s", "dynamic-export=true", "export=x"],
+            "cannot mix 'dynamic-export' with explicit export name",
+        ),
         (&["command=true", "dynamic-export=true"], "cannot use 'dynamic-export' with shared connection"),
         (&["socket=/s", "color=blue"], "unknown parameter 'color'"),
         (&["http://localhost/"], "unknown NBD URI scheme: http"),
         (&["socket=/no/such/socket", "shared=true"], "/no/such/socket: connect: No such file or directory"),
         (&["socket-fd=99"], "Bad file descriptor"),
-        (&["command=/no/such/program"], "server closed the connection"),
+        (&["command=/no/such/program"], "/no/such/program: "),
         (&["command=no-such-program"], "no-such-program"),
         (&["socket=/s", "tls=require", "tls-certificates=/no/such/folder"], "/no/such/folder"),
     ] {
-        run(nbdkit().args(["-U", "-", "-f", "nbd"]).args(args).args(["--run", "true"])).fails().says(why);
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        run(nbdkit().args(["-f", "-U"]).arg(socket).arg("nbd").args(args)).exits(1).says(why);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use nbdkit_tests::data::random;
+use nbdkit_tests::data::{assert_same, random};
 use nbdkit_tests::files::scratch;
 use nbdkit_tests::{Launch, Server, nbdkit, run, tool, until};
 
@@ -37,7 +37,12 @@ fn libnbd_with_user_names() {
             std::fs::write(&there, random(1, 8 << 20)).unwrap();
             run(tool("nbdcopy").arg(&there).arg(&uri)).ok();
             run(tool("nbdcopy").arg(&uri).arg(&back)).ok();
-            nbdkit_tests::data::assert_same(&there, &back);
+            assert_same(&there, &back);
+
+            let script = format!(
+                "h.set_uri_allow_local_file(True)\nh.connect_uri({uri:?})\nassert h.get_tls_negotiated()\nh.pread(512, 0)"
+            );
+            run(tool("nbdsh").args(["-c", &script])).ok();
         }
     }
 }

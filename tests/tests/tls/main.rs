@@ -5,6 +5,7 @@
 mod breaking_off;
 mod client;
 mod credentials;
+mod embedded;
 mod fallback;
 mod finding;
 mod keys;

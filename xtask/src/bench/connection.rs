@@ -8,8 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nbd_proto::client::{Config, Handshake, Session, Step};
+use nbd_proto::client::{Config, Handshake, Session, Step, Tls};
 
+use super::secure::Secured;
 use crate::process::{Context, Result};
 
 /// A server that says nothing for so long hangs.
@@ -21,6 +22,8 @@ const INBOX: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub enum Address {
     Unix(PathBuf),
+    /// A Unix domain socket and TLS, with the certificates of a folder.
+    Tls { socket: PathBuf, certificates: PathBuf },
     /// A port of the loopback interface.
     Tcp(u16),
 }
@@ -30,14 +33,19 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Unix(path) => write!(f, "nbd+unix:///?socket={}", path.display()),
+            Address::Tls { socket, certificates } => {
+                let (socket, certificates) = (socket.display(), certificates.display());
+                write!(f, "nbds+unix:///?socket={socket}&tls-certificates={certificates}")
+            }
             Address::Tcp(port) => write!(f, "nbd://127.0.0.1:{port}"),
         }
     }
 }
 
-/// Either socket, so that the load is the same code for both.
+/// Any socket, so that the load is the same code for both.
 pub enum Stream {
     Unix(UnixStream),
+    Tls(Box<Secured>),
     Tcp(TcpStream),
 }
 
@@ -53,7 +61,8 @@ impl Connection {
     pub fn open(address: &Address) -> Result<Connection> {
         let mut stream = Stream::connect(address).context(address)?;
         let mut inbox = Inbox::new();
-        let mut handshake = Handshake::new(Config::new("").extended_headers(false));
+        let tls = if matches!(address, Address::Tls { .. }) { Tls::Required } else { Tls::Off };
+        let mut handshake = Handshake::new(Config::new("").extended_headers(false).tls(tls));
         loop {
             match handshake.step() {
                 Step::NeedInput => {
@@ -70,7 +79,11 @@ impl Connection {
                 Step::Event(_) => {}
                 Step::Done(session) => return Ok(Connection { stream, session, inbox }),
                 Step::Failed(why) => return Err(format!("{address}: {why}").into()),
-                step @ (Step::StartTls | Step::Finished) => {
+                Step::StartTls => {
+                    stream = stream.secured(address)?;
+                    handshake.tls_started();
+                }
+                step @ Step::Finished => {
                     return Err(format!("{address}: {step:?} in a handshake that asked for an export").into());
                 }
             }
@@ -88,7 +101,7 @@ impl Drop for Connection {
 impl Stream {
     fn connect(address: &Address) -> io::Result<Stream> {
         Ok(match address {
-            Address::Unix(path) => {
+            Address::Unix(path) | Address::Tls { socket: path, .. } => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(Some(HANG))?;
                 stream.set_write_timeout(Some(HANG))?;
@@ -102,6 +115,15 @@ impl Stream {
                 Stream::Tcp(stream)
             }
         })
+    }
+
+    fn secured(self, address: &Address) -> Result<Stream> {
+        match (self, address) {
+            (Stream::Unix(socket), Address::Tls { certificates, .. }) => {
+                Ok(Stream::Tls(Box::new(Secured::begin(socket, certificates)?)))
+            }
+            _ => Err(format!("{address}: TLS where none was asked for").into()),
+        }
     }
 
     /// Sends all of the slices, in one call where the socket has the room.
@@ -122,6 +144,7 @@ impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Unix(stream) => stream.read(buf),
+            Stream::Tls(stream) => stream.read(buf),
             Stream::Tcp(stream) => stream.read(buf),
         }
     }
@@ -131,6 +154,7 @@ impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Unix(stream) => stream.write(buf),
+            Stream::Tls(stream) => stream.write(buf),
             Stream::Tcp(stream) => stream.write(buf),
         }
     }
@@ -138,6 +162,7 @@ impl Write for Stream {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Stream::Unix(stream) => stream.write_vectored(slices),
+            Stream::Tls(stream) => stream.write_vectored(slices),
             Stream::Tcp(stream) => stream.write_vectored(slices),
         }
     }

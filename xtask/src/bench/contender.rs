@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Who competes, and with which command line each serves an export.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::Address;
 use super::export::{Export, Kind};
+use super::server::Transport;
 use crate::process::{Result, output, succeeds};
 
 /// Whose program it is. Ratios compare ours to the best of each other family.
@@ -58,8 +60,8 @@ impl Contender {
     }
 
     /// Whether this program has such an export at all.
-    pub fn can_serve(&self, kind: Kind) -> bool {
-        self.is_nbdkit() || kind == Kind::File
+    pub fn can_serve(&self, kind: Kind, transport: Transport) -> bool {
+        self.is_nbdkit() || kind == Kind::File && transport != Transport::Tls
     }
 
     /// The command that serves `export` in the foreground.
@@ -69,18 +71,20 @@ impl Contender {
             command.arg("-f").args(self.options);
             match address {
                 Address::Unix(path) => command.arg("-U").arg(path),
+                Address::Tls { socket, certificates } => {
+                    let mut given = OsString::from("--tls-certificates=");
+                    given.push(certificates);
+                    command.arg("-U").arg(socket).arg("--tls=require").arg(given)
+                }
                 Address::Tcp(port) => command.args(["-i", "127.0.0.1", "-p", &port.to_string()]),
             };
             command.args(export.filters.iter().map(|filter| format!("--filter={filter}")));
-            match export.kind {
-                Kind::File => command.arg("file").arg(&export.path),
-                Kind::Memory => command.arg("memory").arg(export.size.to_string()),
-            };
+            command.args(&export.plugin);
             command.args(&export.parameters);
         } else {
             command.args(["-t", "--shared=0", "--cache=writeback", "--image-opts"]);
             match address {
-                Address::Unix(path) => command.arg("-k").arg(path),
+                Address::Unix(path) | Address::Tls { socket: path, .. } => command.arg("-k").arg(path),
                 Address::Tcp(port) => command.args(["-b", "127.0.0.1", "-p", &port.to_string()]),
             };
             // Without its locks: all programs serve the same file, one after the other.

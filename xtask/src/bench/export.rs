@@ -11,6 +11,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use super::connection::{Address, Connection};
 use super::content::Content;
 use super::load::{Job, Until, drive};
+use super::source::Source;
 use super::walk::Order;
 use crate::process::{Context, Result};
 
@@ -23,6 +24,8 @@ const PIECE: u64 = 256 << 10;
 pub enum Kind {
     File,
     Memory,
+    /// A file that somebody else serves.
+    Remote(Source),
 }
 
 /// A disk to be served.
@@ -37,6 +40,8 @@ pub struct Export {
     pub size: u64,
     /// Data fills the first bytes of every so many; the rest is never written.
     data: (u64, u64),
+    /// Plugin and parameters that serve it.
+    pub plugin: Vec<String>,
     pub filters: Vec<&'static str>,
     /// Of the filters.
     pub parameters: Vec<&'static str>,
@@ -45,13 +50,35 @@ pub struct Export {
 impl Export {
     fn new(kind: Kind, name: &'static str, size: u64, data: (u64, u64), folder: &Path) -> Export {
         let path = folder.join(format!("{}.img", name.replace(' ', "-")));
-        Export { kind, name, path, size, data, filters: Vec::new(), parameters: Vec::new() }
+        let plugin = match kind {
+            Kind::Memory => vec!["memory".to_owned(), size.to_string()],
+            // That of something remote is known when its source is up.
+            Kind::File | Kind::Remote(_) => vec!["file".to_owned(), path.display().to_string()],
+        };
+        Export { kind, name, path, size, data, plugin, filters: Vec::new(), parameters: Vec::new() }
     }
 
     /// 1 GiB of data in the page cache, or in memory.
     pub fn full(kind: Kind, folder: &Path) -> Export {
         let name = if kind == Kind::File { "file" } else { "memory" };
         Export::new(kind, name, GIB, (1, 1), folder)
+    }
+
+    /// 1 GiB of data that somebody else serves.
+    pub fn remote(source: Source, folder: &Path) -> Export {
+        let name = match source {
+            Source::Http => "curl from nginx",
+            Source::FarHttp => "curl from nginx 20 ms away",
+            Source::Ssh => "ssh from sshd",
+            Source::Nbd => "nbd from qemu-nbd",
+        };
+        Export::new(Kind::Remote(source), name, GIB, (1, 1), folder)
+    }
+
+    /// The file behind something remote, to be filled.
+    pub fn behind(&self) -> Export {
+        let plugin = vec!["file".to_owned(), self.path.display().to_string()];
+        Export { kind: Kind::File, plugin, ..self.clone() }
     }
 
     /// 64 GiB with 1 GiB of data in runs of 1 MiB.
@@ -127,7 +154,7 @@ impl Export {
 
     /// Removes the file.
     pub fn remove(&self) {
-        if self.kind == Kind::File {
+        if self.kind != Kind::Memory {
             let _ = fs::remove_file(&self.path);
         }
     }

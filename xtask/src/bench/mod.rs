@@ -28,7 +28,9 @@ mod plan;
 mod report;
 mod results;
 mod rounds;
+mod secure;
 mod server;
+mod source;
 mod stats;
 mod syscalls;
 mod tools;
@@ -67,11 +69,13 @@ pub struct Options {
 }
 
 /// Programs that take part, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("nbdkit", "nbdkit"),
     ("qemu-nbd", "qemu-utils"),
     ("nbdcopy", "libnbd-bin"),
     ("fio", "fio"),
+    ("nginx", "nginx-light"),
+    ("sshd", "openssh-server"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
 ];
@@ -89,7 +93,7 @@ pub fn run(options: &Options) -> Result {
     let ours = match &options.ours {
         Some(program) => program.clone(),
         None => {
-            run_command(&mut cargo(["build", "--release", "--locked", "--package", "nbdkit"]))?;
+            run_command(&mut cargo(["build", "--release", "--locked", "--package", "nbdkit", "--features", "nbdkit/full"]))?;
             target_dir().join("release/nbdkit")
         }
     };

@@ -8,7 +8,8 @@ use nbd_proto::Command::{self, Read, Write};
 use super::export::{Export, Kind};
 use super::load::Job;
 use super::results::Target;
-use super::server::Transport::{self, Tcp, Unix};
+use super::server::Transport::{self, Tcp, Tls, Unix};
+use super::source::Source;
 use super::walk::Order::{self, Random, Sequential};
 
 /// Servers of one export, all up at the same time; the workloads take turns on them.
@@ -39,7 +40,7 @@ pub enum Work {
     /// Our own load.
     Load(Job),
     /// nbdcopy to nowhere.
-    Copy { extents: bool },
+    Copy { extents: bool, connections: Option<u32> },
     /// fio's nbd engine. Fills the disk with what it likes: after all that judge content.
     Fio { mode: &'static str, size: &'static str, depth: usize },
     /// Start, run `true`, end.
@@ -84,6 +85,8 @@ pub fn scenes(folder: &Path) -> Vec<Scene> {
     scenes.extend(kinds.map(|kind| {
         copy(Export::empty(kind, folder), "nbdcopy --no-extents of 16 GiB with 1 % data", false)
     }));
+    scenes.push(secured(folder));
+    scenes.extend([Source::Http, Source::FarHttp, Source::Ssh, Source::Nbd].map(|source| remote(source, folder)));
     scenes.push(slow(folder));
     scenes.push(cold(folder));
     scenes.push(start(folder));
@@ -97,8 +100,8 @@ fn full(kind: Kind, transport: Transport, folder: &Path) -> Scene {
         let ratio = match transport {
             Unix if file => for_file,
             Unix => for_memory,
-            Tcp if job.size == 4096 => 2.0,
-            Tcp => 1.0,
+            _ if job.size == 4096 => 2.0,
+            _ => 1.0,
         };
         let telling = transport == Unix || file && job.command == Read && job.depth == 16;
         tasks.push(Task::new(workload, Work::Load(job), ratio).quick(telling));
@@ -106,9 +109,9 @@ fn full(kind: Kind, transport: Transport, folder: &Path) -> Scene {
     let ratio = match transport {
         Unix if file => 1.2,
         Unix => 1.1,
-        Tcp => 1.0,
+        _ => 1.0,
     };
-    tasks.push(Task::new("nbdcopy of 1 GiB", Work::Copy { extents: true }, ratio).quick(transport == Unix));
+    tasks.push(Task::new("nbdcopy of 1 GiB", Work::Copy { extents: true, connections: None }, ratio).quick(transport == Unix));
     if transport == Unix {
         tasks.extend(FIOS.map(|(workload, mode, size, depth, for_file)| {
             let ratio = if file { for_file } else { 1.0 };
@@ -128,9 +131,42 @@ fn capped(kind: Kind, folder: &Path) -> Scene {
 
 fn copy(export: Export, workload: &str, extents: bool) -> Scene {
     let ratio = if extents { 1.3 } else { 2.0 };
-    let task = Task::new(workload, Work::Copy { extents }, ratio);
+    let task = Task::new(workload, Work::Copy { extents, connections: None }, ratio);
     let target = Target { cpu: extents.then_some(0.5), ..task.target };
     Scene::new(export, Unix, vec![Task { target, ..task }])
+}
+
+fn secured(folder: &Path) -> Scene {
+    let tasks = vec![
+        Task::new("4 KiB random read, QD 16", Work::Load(job(Read, Random, 4, 16, 1)), 2.0),
+        Task::new("256 KiB sequential read, QD 8", Work::Load(job(Read, Sequential, 256, 8, 1)), 1.1),
+        Task::new("nbdcopy of 1 GiB", Work::Copy { extents: true, connections: None }, 1.2),
+    ];
+    Scene::new(Export::full(Kind::Memory, folder), Tls, tasks)
+}
+
+fn remote(source: Source, folder: &Path) -> Scene {
+    let read = |depth| Work::Load(job(Read, Random, 4, depth, 1));
+    let copy = |connections| Work::Copy { extents: true, connections: Some(connections) };
+    let tasks = match source {
+        Source::Http => vec![
+            Task::new("nbdcopy of 1 GiB, 1 connection", copy(1), 1.2),
+            Task::new("nbdcopy of 1 GiB, 4 connections", copy(4), 1.2),
+        ],
+        Source::FarHttp => vec![
+            Task::new("4 KiB random read, QD 16", read(16), 1.0),
+            Task::new("4 KiB random read, QD 64", read(64), 2.0),
+        ],
+        Source::Ssh => vec![
+            Task::new("nbdcopy of 1 GiB, 1 connection", copy(1), 1.5),
+            Task::new("4 KiB random read, QD 16", read(16), 1.5),
+        ],
+        Source::Nbd => vec![
+            Task::new("nbdcopy of 1 GiB, 4 connections", copy(4), 1.5),
+            Task::new("4 KiB random read, QD 16", read(16), 1.5),
+        ],
+    };
+    Scene::new(Export::remote(source, folder), Unix, tasks)
 }
 
 fn slow(folder: &Path) -> Scene {

@@ -15,7 +15,8 @@ use super::load::{self, Job, Until};
 use super::plan::{Scene, Task, Work};
 use super::report;
 use super::results::{Row, Sample, Series, Unit};
-use super::server::Server;
+use super::server::{Server, Transport};
+use super::source::Running;
 use super::syscalls::Counter;
 use super::tools;
 use crate::process::{Failure, Result};
@@ -45,7 +46,10 @@ struct Player<'a> {
 impl Rounds {
     /// Measures all tasks of a scene. A contender that cannot take part gets a note.
     pub fn play(&self, scene: &Scene, contenders: &[Contender], notes: &mut Vec<String>) -> Result<Vec<Row>> {
-        let mut players = self.enter(scene, contenders, notes)?;
+        let mut scene = scene.clone();
+        let source = self.source(&mut scene, contenders)?;
+        let scene = &scene;
+        let mut players = self.enter(scene, &source, contenders, notes)?;
         let rows = scene.tasks.iter().map(|task| {
             let row = self.task(scene, task, &mut players)?;
             println!("{}", report::line(&row));
@@ -60,10 +64,27 @@ impl Rounds {
         rows
     }
 
+    /// Fills the file behind a remote export, through our own server, and starts its source.
+    fn source(&self, scene: &mut Scene, contenders: &[Contender]) -> Result<Option<(Running, Arc<Content>)>> {
+        let Kind::Remote(source) = scene.export.kind else { return Ok(None) };
+        let file = scene.export.behind();
+        file.create()?;
+        let ours = contenders.first().ok_or("nobody takes part")?;
+        let address = Transport::Unix.address(&self.folder, 0)?;
+        let server = Server::start(ours, &file, address, false, &self.folder.join("fill.log"))?;
+        let content = Arc::new(file.fill(&server.address)?);
+        drop(server);
+        file.settle()?;
+        let running = source.start(&file.path, &self.folder)?;
+        scene.export.plugin.clone_from(&running.plugin);
+        Ok(Some((running, content)))
+    }
+
     /// Starts the servers and writes the data: once to a file, which all serve, and to the memory of each.
     fn enter<'a>(
         &self,
         scene: &Scene,
+        source: &Option<(Running, Arc<Content>)>,
         contenders: &'a [Contender],
         notes: &mut Vec<String>,
     ) -> Result<Vec<Player<'a>>> {
@@ -74,10 +95,12 @@ impl Rounds {
             let player = |contender| Player { contender, server: None, content: Arc::clone(&content) };
             return Ok(contenders.iter().filter(|one| one.is_nbdkit()).map(player).collect());
         }
-        export.create()?;
-        let mut shared: Option<Arc<Content>> = None;
+        let mut shared: Option<Arc<Content>> = source.as_ref().map(|(_, content)| Arc::clone(content));
+        if shared.is_none() {
+            export.create()?;
+        }
         let mut players = Vec::new();
-        for contender in contenders.iter().filter(|contender| contender.can_serve(export.kind)) {
+        for contender in contenders.iter().filter(|contender| contender.can_serve(export.kind, scene.transport)) {
             let server = match self.start(scene, contender, players.len()) {
                 Ok(server) => server,
                 Err(why) => {
@@ -85,7 +108,7 @@ impl Rounds {
                     continue;
                 }
             };
-            let content = match shared.clone().filter(|_| export.kind == Kind::File) {
+            let content = match shared.clone().filter(|_| export.kind != Kind::Memory) {
                 Some(content) => content,
                 None => {
                     Arc::new(export.fill(&server.address).map_err(|why| blame(contender, "filling", why))?)
@@ -142,8 +165,8 @@ impl Rounds {
         server.reset_peak();
         let mut sample = match work {
             Work::Load(job) => return self.load(scene, server, &player.content, job, round).map(Some),
-            Work::Copy { extents } => {
-                let time = tools::nbdcopy(&server.address, extents)?;
+            Work::Copy { extents, connections } => {
+                let time = tools::nbdcopy(&server.address, extents, connections)?;
                 let bytes = scene.export.size as f64;
                 Sample {
                     value: bytes / time.as_secs_f64(),

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::connection::{Address, Connection};
 use super::contender::Contender;
 use super::export::Export;
+use super::secure;
 use crate::process::{Context, Result, line};
 
 /// A server that takes longer to begin or to end hangs.
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Transport {
     Unix,
     Tcp,
+    /// On a Unix domain socket.
+    Tls,
 }
 
 impl Transport {
@@ -32,6 +35,7 @@ impl Transport {
         match self {
             Transport::Unix => "Unix",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS 1.3 with AES-256-GCM, Unix",
         }
     }
 
@@ -39,6 +43,11 @@ impl Transport {
     pub fn address(self, folder: &Path, number: usize) -> Result<Address> {
         Ok(match self {
             Transport::Unix => Address::Unix(folder.join(format!("{number}.sock"))),
+            Transport::Tls => {
+                let (socket, certificates) = (folder.join(format!("{number}.sock")), folder.join("tls"));
+                secure::certificates(&certificates)?;
+                Address::Tls { socket, certificates }
+            }
             Transport::Tcp => {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port")?;
                 Address::Tcp(listener.local_addr().context("a free port")?.port())
@@ -80,7 +89,7 @@ impl Server {
 
     /// Runs a command that serves at `address` and waits until an export can be opened there.
     pub fn spawn(mut command: Command, address: Address, log: &Path) -> Result<Server> {
-        if let Address::Unix(path) = &address {
+        if let Address::Unix(path) | Address::Tls { socket: path, .. } = &address {
             let _ = fs::remove_file(path);
         }
         let stderr = File::create(log).context(log.display())?;

@@ -9,11 +9,14 @@ use serde_json::Value;
 use super::connection::Address;
 use crate::process::{Context, Result, line, output};
 
-/// Copies all of the export to nowhere; says how long that took.
-pub fn nbdcopy(address: &Address, extents: bool) -> Result<Duration> {
+/// Copies all of the export to nowhere; says how long that took. Without a number of connections nbdcopy chooses.
+pub fn nbdcopy(address: &Address, extents: bool, connections: Option<u32>) -> Result<Duration> {
     let mut command = Command::new("nbdcopy");
     if !extents {
         command.arg("--no-extents");
+    }
+    if let Some(connections) = connections {
+        command.arg(format!("--connections={connections}"));
     }
     timed(command.arg(address.to_string()).arg("null:"))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The temporary file stays within `cache-max-size`, and what has to go for that is not lost.
 
-use crate::{BLOCK, Chain, disk::SIZE, read, untouched};
+use crate::{BLOCK, Chain, FUA, disk::SIZE, read, untouched};
 use nbdkit_filter::*;
 use std::{
     fs,
@@ -109,6 +109,20 @@ fn a_disk_that_is_larger_than_the_cache_is_read_once_each_time() {
     let disk = chain.open();
     assert!(chain.read(&*disk, 0, SIZE as u32) == untouched(0, SIZE));
     assert_eq!(chain.behind.diary().len() as u64, SIZE / BLOCK, "nothing twice");
+}
+
+#[test]
+fn what_is_forgotten_takes_no_space() {
+    let chain = Chain::new(&[]);
+    let disk = chain.open();
+    let mut block = b"the file that is measured".to_vec();
+    block.resize(BLOCK as usize, 1);
+    chain.try_write(&*disk, 0, &block, FUA).unwrap();
+    let file = temporary_file(b"the file that is measured");
+    chain.close(disk).unwrap();
+    chain.behind.info.lock().unwrap().size = SIZE - 512;
+    chain.cache(&*chain.open(), BLOCK, BLOCK).unwrap();
+    assert_eq!(fs::metadata(file).unwrap().len(), BLOCK, "the disk has changed, and the old block made room");
 }
 
 /// Sixteen requests at once, all over the disk, while the file is watched.

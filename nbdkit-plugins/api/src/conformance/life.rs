@@ -6,10 +6,13 @@ use super::{
     stage::{Stage, drive, wait},
     watch::Progress,
 };
-use crate::{Connection, Export, LogSink, OpenRequest, ParamSpec, Peer, Plugin, PluginEntry, Server, Taken};
+use crate::{
+    Connection, Export, Log, LogSink, OpenRequest, ParamSpec, Peer, Plugin, PluginEntry, Server, Startup, Taken,
+};
 use async_executor::Executor;
 use futures_lite::future::block_on;
 use std::{
+    borrow::Cow,
     ffi::{OsStr, OsString},
     fmt,
     os::unix::ffi::OsStrExt,
@@ -44,13 +47,16 @@ pub(super) fn live(setup: &Setup, progress: &Progress, examine: impl FnOnce(&Sta
     parameters(setup, &specs)?;
 
     let mut plugin = (setup.plugin.create)();
+    plugin.startup(&Startup::new(Log::new(Arc::new(Silence))));
+    debug_flags(&mut *plugin)?;
     for (key, value) in &setup.params {
-        let key = match (key, specs.iter().find(|spec| spec.magic)) {
-            (Some(key), _) => key,
-            (None, Some(magic)) => magic.keys[0],
-            (None, None) => return Err(format!("value {value:?} has no key, and there is no magic key")),
+        let key = match key {
+            Some(key) => Cow::Borrowed(&**key),
+            None => plugin
+                .magic_key()
+                .ok_or_else(|| format!("value {value:?} has no key, and there is no magic key"))?,
         };
-        config(&mut *plugin, key, value)?;
+        config(&mut *plugin, &key, value)?;
     }
     step(progress, "config_complete", || plugin.config_complete())?;
     let model = plugin.thread_model();
@@ -148,6 +154,21 @@ fn parameters(setup: &Setup, specs: &[ParamSpec]) -> Check {
         _ if setup.any_key => Ok(()),
         Ok(Taken::Yes) => Err(format!("config takes the unknown key {UNKNOWN}")),
         Err(error) => Err(format!("config {UNKNOWN}=1 should answer Taken::No, not an error: {error:?}")),
+    }
+}
+
+/// Every debug flag takes a number, and nothing else is one.
+fn debug_flags(plugin: &mut dyn Plugin) -> Check {
+    let Some(flags) = plugin.debug_flags() else { return Ok(()) };
+    for spec in flags.specs() {
+        match flags.set(spec.keys[0], OsStr::new("1")) {
+            Ok(Taken::Yes) => {}
+            answer => return Err(format!("debug flag {} does not take 1: {answer:?}", spec.keys[0])),
+        }
+    }
+    match flags.set(UNKNOWN, OsStr::new("1")) {
+        Ok(Taken::No) => Ok(()),
+        answer => Err(format!("the unknown debug flag {UNKNOWN} is answered with {answer:?}")),
     }
 }
 

@@ -156,7 +156,7 @@ impl Kit {
         self.setup(|setup| setup.params.push((Some(key.to_owned()), value.into())))
     }
 
-    /// Gives the plugin `value` without a key.
+    /// Gives the plugin `value` without a key: it is for what [`magic_key`](crate::Plugin::magic_key) says then.
     pub fn magic(self, value: &str) -> Kit {
         self.setup(|setup| setup.params.push((None, value.into())))
     }

@@ -104,12 +104,14 @@ fn at_once(stage: &Stage, expect: &Expect, progress: &Progress) -> Check {
         let span = window.span();
         whole.at(span).copy_from_slice(&window.bytes);
     }
-    if let (true, Some(first)) = (expect.shared, disks.first_mut()) {
-        // Caches that disks have for themselves are only told by a flush.
-        first.windows = vec![whole];
-        if first.probe.info().multi_conn {
-            first.review()?;
+    // Without `multi_conn`, a disk need not see what another one has written.
+    if expect.shared && disks[0].probe.info().multi_conn {
+        disks.iter_mut().for_each(|disk| disk.windows = vec![whole.clone()]);
+        // Caches that disks have for themselves are only told by a flush; one is enough for all.
+        if disks[0].probe.info().flush {
+            disks[0].flush()?;
         }
+        disks.iter_mut().try_for_each(Trial::review)?;
     }
     disks.into_iter().try_for_each(|disk| disk.close(true))
 }

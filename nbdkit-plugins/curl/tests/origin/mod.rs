@@ -4,52 +4,35 @@
 use std::{
     io::{BufRead, BufReader, Read, Result, Write},
     net::{TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex},
     thread,
 };
 
 /// Serves until the process ends.
 pub struct Origin {
     port: u16,
-    shared: Arc<Shared>,
 }
 
 struct Shared {
     bytes: Mutex<Vec<u8>>,
-    connections: AtomicUsize,
-    most: AtomicUsize,
 }
 
 impl Origin {
     pub fn start(bytes: Vec<u8>) -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Shared { bytes: Mutex::new(bytes), connections: 0.into(), most: 0.into() };
-        let shared = Arc::new(shared);
-        let served = shared.clone();
+        let shared = Arc::new(Shared { bytes: Mutex::new(bytes) });
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shared = served.clone();
-                thread::spawn(move || {
-                    shared.most.fetch_max(shared.connections.fetch_add(1, SeqCst) + 1, SeqCst);
-                    let _ = shared.serve(stream);
-                    shared.connections.fetch_sub(1, SeqCst);
-                });
+                let shared = shared.clone();
+                thread::spawn(move || shared.serve(stream));
             }
         });
-        Origin { port, shared }
+        Origin { port }
     }
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/disk.img", self.port)
-    }
-
-    /// How many connections there were at the same time.
-    pub fn most_at_once(&self) -> usize {
-        self.shared.most.load(SeqCst)
     }
 }
 

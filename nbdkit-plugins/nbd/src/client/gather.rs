@@ -146,7 +146,8 @@ mod tests {
                 assert_eq!(all.claim(at, len).is_err(), seen[piece], "twice");
                 seen[piece] = true;
             }
-            let prefix = pieces.iter().zip(seen).take_while(|(_, seen)| *seen).map(|((at, len), _)| at + len).last();
+            let prefix =
+                pieces.iter().zip(seen).take_while(|(_, seen)| *seen).map(|((at, len), _)| at + len).last();
             match all.finish() {
                 Ok(data) => assert!(data.len() == 64 && seen == [true; 4]),
                 Err(came) => assert_eq!((came, seen == [true; 4]), (prefix.unwrap_or(0), false)),
@@ -161,7 +162,9 @@ mod tests {
             some.claim(0, 5).unwrap();
             some.claim(10, 10).unwrap();
             some.claim(20, 10).unwrap();
-            let overlaps = [(0, 5), (10, 10), (20, 10)].iter().any(|(start, long)| at < start + long && *start < at + len);
+            let overlaps = [(0, 5), (10, 10), (20, 10)]
+                .iter()
+                .any(|(start, long)| at < start + long && *start < at + len);
             assert_eq!(some.claim(at, len).is_err(), overlaps, "{at}+{len}");
         }
     }
@@ -188,7 +191,9 @@ mod tests {
         mixed.claim(0, 4900).unwrap();
         mixed.room(0, 4900).fill(1);
         let data = mixed.finish().unwrap();
-        let [Run::Bytes(first), Run::Zero(10_000), Run::Bytes(last)] = data.runs() else { panic!("{data:?}") };
+        let [Run::Bytes(first), Run::Zero(10_000), Run::Bytes(last)] = data.runs() else {
+            panic!("{data:?}")
+        };
         assert!(first.len() == 5000 && first[..4900].iter().all(|byte| *byte == 1));
         assert!(first[4900..].iter().all(|byte| *byte == 0));
         assert!(last.len() == 5000 && last.iter().all(|byte| *byte == 2));

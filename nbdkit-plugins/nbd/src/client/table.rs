@@ -126,6 +126,11 @@ impl Table {
         self.entry(Ticket(cookie)).filter(|entry| !entry.answered).map(|entry| entry.request)
     }
 
+    /// How many requests were not answered yet, or nobody has asked for the answer.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.open().count()
+    }
+
     /// Whether large reads are in flight.
     pub(crate) fn expects_much(&self) -> bool {
         self.large > 0
@@ -157,8 +162,12 @@ impl Table {
                 gather.claim(at, len)?;
                 return Ok(Some(Body { ticket, at: at as usize, left: len as usize, last }));
             }
-            (Reply::Hole { offset, len }, Coming::Data(gather)) => gather.hole((offset - start) as u32, len)?,
-            (Reply::Status { .. }, Coming::Extents(Some(_))) => return Err("two replies say where the holes are"),
+            (Reply::Hole { offset, len }, Coming::Data(gather)) => {
+                gather.hole((offset - start) as u32, len)?
+            }
+            (Reply::Status { .. }, Coming::Extents(Some(_))) => {
+                return Err("two replies say where the holes are");
+            }
             (Reply::Status { extents, .. }, Coming::Extents(none)) => {
                 *none = Some(extents.map(|(len, flags)| extent(len, flags)).collect());
             }

@@ -30,7 +30,9 @@ use std::{
 const SIZE: u64 = 1 << 20;
 
 /// A server that lets `talk` answer after the handshake.
-fn talker(talk: impl Fn(&mut UnixStream, nbd_proto::server::Session, Vec<u8>) + Send + Sync + 'static) -> Peer {
+fn talker(
+    talk: impl Fn(&mut UnixStream, nbd_proto::server::Session, Vec<u8>) + Send + Sync + 'static,
+) -> Peer {
     Peer::new(move |mut socket| {
         let (session, rest) = negotiate(&mut socket, Config::default(), &ExportInfo::new(SIZE, ALL))?;
         talk(&mut socket, session, rest);
@@ -117,8 +119,7 @@ fn whoever_is_left_waiting_is_woken_by_the_socket() {
     let (go, wait) = mpsc::channel::<usize>();
     let wait = Mutex::new(wait);
     let peer = talker(move |socket, session, mut input| {
-        let requests: Vec<_> =
-            (0..3).map(|_| next_request(socket, &session, &mut input).unwrap()).collect();
+        let requests: Vec<_> = (0..3).map(|_| next_request(socket, &session, &mut input).unwrap()).collect();
         for which in wait.lock().unwrap().iter() {
             let request = &requests[which];
             let mut reply = session.read(request.tag(), request.len as u32).to_vec();
@@ -182,9 +183,11 @@ fn every_answer_finds_its_request() {
                     for _ in 0..200 {
                         let mut reads: Vec<_> = (0..16)
                             .map(|_| {
-                                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                                state =
+                                    state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                                 let offset = (state >> 33) % (SIZE - 131072);
-                                let len = 1 + (state >> 17) as u32 % if state & 63 == 0 { 131072 } else { 8192 };
+                                let len =
+                                    1 + (state >> 17) as u32 % if state & 63 == 0 { 131072 } else { 8192 };
                                 (offset, len, Some(disk.pread(len, offset).into_future()))
                             })
                             .collect();
@@ -195,10 +198,17 @@ fn every_answer_finds_its_request() {
                                 let bytes = futures_lite::future::block_on(async {
                                     data.unwrap().into_buf(&Pool::new()).await.unwrap()
                                 });
-                                assert!(*bytes == expected[*offset as usize..][..*len as usize], "{offset}+{len}");
+                                assert!(
+                                    *bytes == expected[*offset as usize..][..*len as usize],
+                                    "{offset}+{len}"
+                                );
                                 *slot = None;
                             }
-                            if reads.iter().all(|(.., slot)| slot.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+                            if reads.iter().all(|(.., slot)| slot.is_none()) {
+                                Poll::Ready(())
+                            } else {
+                                Poll::Pending
+                            }
                         })
                         .await;
                     }
@@ -242,7 +252,8 @@ fn flags_and_lengths_arrive_as_they_were_asked() {
         (Command::Cache, C::NONE),
         (Command::Flush, C::NONE),
     ];
-    let asked: Vec<_> = asked.lock().unwrap().iter().map(|request| (request.command, request.flags)).collect();
+    let asked: Vec<_> =
+        asked.lock().unwrap().iter().map(|request| (request.command, request.flags)).collect();
     assert_eq!(asked, expected);
 }
 
@@ -271,7 +282,9 @@ fn errors_come_through_with_their_words() {
     let disk = host.open("").unwrap();
     for (code, errno) in codes {
         let failed = disk.clone();
-        let why = host.run(async move { failed.pwrite(vec![0; 512].into(), 0, Flags::default()).await }).unwrap_err();
+        let why = host
+            .run(async move { failed.pwrite(vec![0; 512].into(), 0, Flags::default()).await })
+            .unwrap_err();
         assert_eq!(why.errno(), errno, "{code}");
         let text = why.to_string();
         assert!(text.contains("disk made of  [7mcheese") && text.contains(&code.to_string()), "{text}");

@@ -5,13 +5,7 @@ use async_executor::Executor;
 use futures_lite::future::block_on;
 use nbdkit_nbd_plugin::PLUGIN;
 use nbdkit_plugin::*;
-use std::{
-    fmt,
-    future::Future,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::mpsc, thread, time::Duration};
 
 /// After this long without an answer a thing counts as hung.
 pub const HANG: Duration = Duration::from_secs(60);

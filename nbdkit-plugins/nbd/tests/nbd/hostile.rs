@@ -57,7 +57,8 @@ fn next_option(socket: &mut UnixStream) -> io::Result<u32> {
 
 fn reply(option: u32, kind: u32, payload: &[u8]) -> Vec<u8> {
     let len = payload.len() as u32;
-    [&OPTION_REPLY.to_be_bytes()[..], &option.to_be_bytes(), &kind.to_be_bytes(), &len.to_be_bytes(), payload].concat()
+    [&OPTION_REPLY.to_be_bytes()[..], &option.to_be_bytes(), &kind.to_be_bytes(), &len.to_be_bytes(), payload]
+        .concat()
 }
 
 const LIST: u32 = 3;
@@ -79,7 +80,10 @@ fn until_option(socket: &mut UnixStream, option: u32) -> io::Result<()> {
 
 #[test]
 fn what_is_no_nbd_server() {
-    says(&refuses(&[], |socket| socket.write_all(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")), "not an NBD server");
+    says(
+        &refuses(&[], |socket| socket.write_all(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")),
+        "not an NBD server",
+    );
     says(&refuses(&[], |_| Ok(())), "server closed the connection");
     says(&refuses(&[], |socket| socket.write_all(&NBDMAGIC.to_be_bytes())), "server closed the connection");
 }
@@ -154,7 +158,10 @@ fn tls_that_is_refused_is_not_done_without() {
         assert_eq!(next_option(socket)?, 2);
         Ok(())
     };
-    says(&refuses(&[("tls", "require")], refusing), "server refused NBD_OPT_STARTTLS with NBD_REP_ERR_POLICY: no need");
+    says(
+        &refuses(&[("tls", "require")], refusing),
+        "server refused NBD_OPT_STARTTLS with NBD_REP_ERR_POLICY: no need",
+    );
     // A server that agrees and goes on in plain text.
     let plain = |socket: &mut UnixStream| {
         until_option(socket, STARTTLS)?;
@@ -248,33 +255,51 @@ fn answers_to_nothing() {
 fn data_of_wrong_lengths() {
     type Answer = fn(&mut UnixStream, &Session, &Request) -> io::Result<()>;
     let cases: [(Answer, &str); 6] = [
-        (|socket, session, request| {
-            let head = session.chunks().unwrap().data(request.tag(), request.offset, 65537, true);
-            socket.write_all(&head)
-        }, "not within the range"),
-        (|socket, session, request| {
-            let head = session.chunks().unwrap().data(request.tag(), request.offset - 1, 512, true);
-            socket.write_all(&head)
-        }, "not within the range"),
-        (|socket, session, request| {
-            let head = session.chunks().unwrap().hole(request.tag(), request.offset, u32::MAX, true);
-            socket.write_all(&head)
-        }, "not within the range"),
-        (|socket, session, request| {
-            let hole = session.chunks().unwrap().hole(request.tag(), request.offset, 512, true);
-            socket.write_all(&hole)
-        }, "data for 512"),
-        (|socket, session, request| {
-            let chunks = session.chunks().unwrap();
-            socket.write_all(&chunks.hole(request.tag(), request.offset, 1024, false))?;
-            socket.write_all(&chunks.hole(request.tag(), request.offset + 1023, 1024, false))
-        }, "overlaps"),
-        (|socket, session, request| {
-            let chunks = session.chunks().unwrap();
-            (0..32768).try_for_each(|n| {
-                socket.write_all(&chunks.hole(request.tag(), request.offset + 2 * n + 1, 1, false))
-            })
-        }, "too many gaps"),
+        (
+            |socket, session, request| {
+                let head = session.chunks().unwrap().data(request.tag(), request.offset, 65537, true);
+                socket.write_all(&head)
+            },
+            "not within the range",
+        ),
+        (
+            |socket, session, request| {
+                let head = session.chunks().unwrap().data(request.tag(), request.offset - 1, 512, true);
+                socket.write_all(&head)
+            },
+            "not within the range",
+        ),
+        (
+            |socket, session, request| {
+                let head = session.chunks().unwrap().hole(request.tag(), request.offset, u32::MAX, true);
+                socket.write_all(&head)
+            },
+            "not within the range",
+        ),
+        (
+            |socket, session, request| {
+                let hole = session.chunks().unwrap().hole(request.tag(), request.offset, 512, true);
+                socket.write_all(&hole)
+            },
+            "data for 512",
+        ),
+        (
+            |socket, session, request| {
+                let chunks = session.chunks().unwrap();
+                socket.write_all(&chunks.hole(request.tag(), request.offset, 1024, false))?;
+                socket.write_all(&chunks.hole(request.tag(), request.offset + 1023, 1024, false))
+            },
+            "overlaps",
+        ),
+        (
+            |socket, session, request| {
+                let chunks = session.chunks().unwrap();
+                (0..32768).try_for_each(|n| {
+                    socket.write_all(&chunks.hole(request.tag(), request.offset + 2 * n + 1, 1, false))
+                })
+            },
+            "too many gaps",
+        ),
     ];
     for (answer, text) in cases {
         for config in [structured(), Config::default()] {
@@ -336,7 +361,8 @@ fn extents_to_the_limit() {
     let disk = host.open("").unwrap();
     for count in [1 << 20, 1] {
         let disk = disk.clone();
-        let extents = host.run(async move { disk.extents(Span::new(0, SIZE), Flags::default()).await }).unwrap();
+        let extents =
+            host.run(async move { disk.extents(Span::new(0, SIZE), Flags::default()).await }).unwrap();
         assert_eq!((extents.count(), extents.len()), (count, SIZE));
     }
 }

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod flow;
-mod hostile;
 mod host;
+mod mutated;
+mod hostile;
 mod peer;

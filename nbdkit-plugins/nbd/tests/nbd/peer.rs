@@ -181,7 +181,11 @@ fn extents(bytes: &[u8], offset: u64) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// Up to the end of the handshake; with what has come behind it.
-pub fn negotiate(socket: &mut UnixStream, config: Config, info: &ExportInfo) -> io::Result<(Session, Vec<u8>)> {
+pub fn negotiate(
+    socket: &mut UnixStream,
+    config: Config,
+    info: &ExportInfo,
+) -> io::Result<(Session, Vec<u8>)> {
     let mut handshake = Handshake::new(config);
     let mut rest = Vec::new();
     loop {

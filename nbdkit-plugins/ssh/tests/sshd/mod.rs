@@ -58,9 +58,10 @@ impl Sshd {
         let at = |name: &str| self.path(name).display().to_string();
         let host_keys: String =
             KINDS.iter().map(|kind| format!("HostKey {}\n", at(&format!("host_{kind}")))).collect();
+        let sftp = if self.config.contains("Subsystem") { "" } else { "Subsystem sftp internal-sftp" };
         let config = format!(
             "{}\nListenAddress 127.0.0.1\nPort {}\n{host_keys}AuthorizedKeysFile {}\nStrictModes no\nPidFile none\n\
-             UsePAM no\nPermitRootLogin yes\nMaxStartups 100\nLogLevel DEBUG\nSubsystem sftp internal-sftp\n",
+             UsePAM no\nPermitRootLogin yes\nMaxStartups 100\nLogLevel DEBUG\n{sftp}\n",
             self.config,
             self.port,
             at("authorized"),
@@ -98,8 +99,9 @@ impl Sshd {
 
     /// Ends it and all its sessions at once.
     pub fn kill(&mut self) {
+        let sessions = self.sessions();
         let Some(mut child) = self.child.take() else { return };
-        for process in self.sessions().into_iter().chain([child.id()]) {
+        for process in sessions.into_iter().chain([child.id()]) {
             send(process, nix::sys::signal::Signal::SIGKILL);
         }
         child.wait().unwrap();

@@ -7,16 +7,15 @@ use nbdkit_tests::{data::assert_same, nbdkit, run, tool};
 
 use super::authority::Authority;
 
-/// All that differs from the world outside: names, what the system trusts, and who listens on port 443.
+/// All that differs from the world outside: names, what the system trusts, and who listens on port 443. The first
+/// process of it is the shell, with which all others end.
 const WORLD: &str = r#"
 set -eu
 ip link set lo up
 mount --bind "$dir/hosts" /etc/hosts
 mount --bind "$dir/ca.pem" /etc/ssl/certs/ca-certificates.crt
 nginx -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" &
-server=$!
-trap 'kill $server; wait $server || :' EXIT
-while ! test -s "$dir/pid"; do kill -0 $server; sleep 0.01; done
+while ! test -s "$dir/pid"; do kill -0 $!; sleep 0.01; done
 nbdkit() { "$NBDKIT" "$@"; }
 "#;
 
@@ -40,12 +39,10 @@ fn nbdkit_r_curl_https_example_com_disk_img() {
     );
     fs::write(dir.path().join("nginx.conf"), conf).unwrap();
 
-    // The pid file is so that it can be ended again.
     let script = format!(
         "{WORLD}
-         nbdkit -P \"$dir/nbdkit.pid\" -r curl https://example.com/disk.img
-         nbdcopy nbd://localhost \"$dir/copy\"
-         kill \"$(cat \"$dir/nbdkit.pid\")\""
+         nbdkit -r curl https://example.com/disk.img
+         nbdcopy nbd://localhost \"$dir/copy\""
     );
     let binary = nbdkit().get_program().to_owned();
     let mut unshare = tool("unshare");
@@ -53,7 +50,7 @@ fn nbdkit_r_curl_https_example_com_disk_img() {
         // Who is not root may be, in a namespace of his own.
         unshare.arg("--map-root-user");
     }
-    unshare.args(["--mount", "--net", "--", "bash", "-c", &script]);
+    unshare.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--", "bash", "-c", &script]);
     run(unshare.env("dir", dir.path()).env("NBDKIT", binary).env_remove("SSL_CERT_FILE")).ok();
     assert_same(&dir.path().join("copy"), &image);
 }

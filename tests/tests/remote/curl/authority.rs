@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 
 /// Signs certificates of servers.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -28,10 +30,24 @@ impl Authority {
 
     /// Writes a certificate for `names`, and its key.
     pub fn issue(&self, names: &[&str], certificate: &Path, key: &Path) {
+        self.sign(parameters(names), certificate, key);
+    }
+
+    /// The same, of long ago.
+    pub fn issue_expired(&self, names: &[&str], certificate: &Path, key: &Path) {
+        let mut params = parameters(names);
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        self.sign(params, certificate, key);
+    }
+
+    fn sign(&self, params: CertificateParams, certificate: &Path, key: &Path) {
         let own = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let signed = CertificateParams::new(names).unwrap().signed_by(&own, &self.0).unwrap();
-        fs::write(certificate, signed.pem()).unwrap();
+        fs::write(certificate, params.signed_by(&own, &self.0).unwrap().pem()).unwrap();
         fs::write(key, own.serialize_pem()).unwrap();
     }
+}
+
+fn parameters(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }

@@ -17,7 +17,8 @@ use super::authority::Authority;
 /// Serves `www/disk.img` and whatever a test puts there, over HTTP, HTTPS and a Unix socket. Ended when the value goes.
 pub struct Nginx {
     dir: TempDir,
-    locations: String,
+    /// Of the `server` block.
+    rest: String,
     ports: [u16; 2],
     child: Option<Child>,
 }
@@ -29,14 +30,21 @@ impl Nginx {
     /// `locations`: what else stands in the `server` block.
     #[track_caller]
     pub fn start(locations: &str) -> Nginx {
+        Nginx::start_with("DIR/server.pem", "DIR/key.pem", locations)
+    }
+
+    /// With another certificate than that of the CA in `ca.pem`.
+    #[track_caller]
+    pub fn start_with(certificate: &str, key: &str, locations: &str) -> Nginx {
         let dir = tempfile::Builder::new().prefix("nbdkit-nginx").tempdir().unwrap();
         fs::create_dir(dir.path().join("www")).unwrap();
         fs::write(dir.path().join("www/disk.img"), random(7, SIZE)).unwrap();
         let authority = Authority::new();
         authority.save(dir.path());
-        let (certificate, key) = (dir.path().join("server.pem"), dir.path().join("key.pem"));
-        authority.issue(&["localhost", "example.com", "127.0.0.1"], &certificate, &key);
-        let mut nginx = Nginx { dir, locations: locations.to_owned(), ports: [0; 2], child: None };
+        let names = ["localhost", "example.com", "127.0.0.1"];
+        authority.issue(&names, &dir.path().join("server.pem"), &dir.path().join("key.pem"));
+        let rest = format!("ssl_certificate {certificate}; ssl_certificate_key {key}; {locations}");
+        let mut nginx = Nginx { dir, rest, ports: [0; 2], child: None };
         // Between the choice of free ports and their use another process may take one: then once more.
         for _ in 0..10 {
             nginx.ports = [free_port(), free_port()];
@@ -72,7 +80,7 @@ impl Nginx {
     fn configuration(&self) -> String {
         let dir = self.dir.path().display();
         let [plain, tls] = self.ports;
-        let locations = self.locations.replace("DIR", &dir.to_string()).replace("PORT", &plain.to_string());
+        let rest = self.rest.replace("DIR", &dir.to_string()).replace("PORT", &plain.to_string());
         format!(
             "daemon off; master_process off; pid {dir}/pid;
              events {{ worker_connections 512; }}
@@ -83,9 +91,8 @@ impl Nginx {
                uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
                server {{
                  listen 127.0.0.1:{plain}; listen unix:{dir}/socket; listen 127.0.0.1:{tls} ssl http2;
-                 ssl_certificate {dir}/server.pem; ssl_certificate_key {dir}/key.pem;
                  root {dir}/www;
-                 {locations}
+                 {rest}
                }}
              }}"
         )

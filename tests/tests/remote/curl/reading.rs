@@ -103,14 +103,14 @@ fn only_as_many_connections_as_allowed_and_they_are_used_again() {
     let nginx = Nginx::start("location /n { return 200 $connection; }");
     let server = Server::start(["-r", "curl", &nginx.http("/disk.img"), "connections=2"]);
     assert_serves_bytes_of(&server, &nginx.disk());
-    // The number of this connection is that of all before it, and one. nginx counts the test's own, too.
+    // nginx counts connections. Besides ours there are that of the harness, which has tried it, and this one.
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", nginx.port())).unwrap();
     let mut text = String::new();
     std::io::Write::write_all(&mut stream, b"GET /n HTTP/1.0\r\n\r\n").unwrap();
     std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
     let number: usize = text.split("\r\n\r\n").nth(1).unwrap().parse().unwrap();
     let asked = nginx.log().len();
-    assert!(number < 10 && asked > number, "connection {number} after {asked} requests");
+    assert!(number <= 4 && asked > 10, "connection {number} after {asked} requests");
 }
 
 #[test]

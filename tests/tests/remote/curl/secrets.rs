@@ -43,6 +43,26 @@ fn are_never_shown() {
 
 fn nbdkit_with(url: &str, args: &[&str]) -> String {
     let mut command = nbdkit();
+    for flag in ["verbose", "verbose.ids", "times", "scripts"] {
+        command.arg("-D").arg(format!("curl.{flag}=1"));
+    }
     command.args(["-v", "-U", "-", "-r", "curl", url]).args(args).args(["--run", "nbdinfo \"$uri\""]);
     run(&mut command).stderr
+}
+
+#[test]
+fn debug_flags_show_the_rest() {
+    let origin = Origin::of(vec![0; 4096]);
+    let args = ["header-script=echo X-Token: SECRET"];
+    let said = nbdkit_with(&origin.url("/disk"), &args);
+    for wanted in [
+        &format!("[1] HEAD {}", origin.url("/disk")),
+        "[1] > x-token: ***",
+        "[1] HTTP/1.1 200 OK",
+        "[1] < content-length: 4096",
+        "header-script printed X-Token: ***",
+        "times: ",
+    ] {
+        assert!(said.contains(wanted), "expected {wanted:?} in {said}");
+    }
 }

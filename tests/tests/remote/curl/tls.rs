@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use nbdkit_tests::{nbdkit, run};
+use nbdkit_tests::{nbdkit, run, tool};
 
 use super::{nginx::Nginx, open};
 
@@ -70,4 +70,31 @@ fn versions_and_ciphers() {
     let url = nginx.https("/disk.img");
     open(&[&url, &nginx.cainfo(), "tls13-ciphers=TLS_CHACHA20_POLY1305_SHA256"]).ok();
     open(&[&url, &nginx.cainfo(), "ssl-cipher-list=ECDHE-RSA-AES128-GCM-SHA256"]).ok();
+}
+
+#[test]
+fn a_certificate_that_is_its_own_issuer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = (dir.path().join("own.pem"), dir.path().join("own.key"));
+    let args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"];
+    let names = ["-addext", "subjectAltName=DNS:localhost"];
+    run(tool("openssl").args(args).args(names).arg("-out").arg(&certificate).arg("-keyout").arg(&key)).ok();
+    let (shown, key) = (certificate.display(), key.display());
+    let nginx = Nginx::start_with(&shown.to_string(), &key.to_string(), "");
+    let url = nginx.https("/disk.img");
+    let cainfo = format!("cainfo={shown}");
+    open(&[&url, &cainfo]).fails().says(REFUSED).says("the certificate of an issuer (CA:TRUE)");
+    open(&[&url, "sslverify=false"]).ok();
+}
+
+#[test]
+fn a_certificate_that_has_expired() {
+    let nginx = Nginx::start("");
+    let (certificate, key) = (nginx.path("old.pem"), nginx.path("old.key"));
+    let authority = super::authority::Authority::new();
+    let ca = authority.save(&nginx.path("www"));
+    authority.issue_expired(&["localhost"], &certificate, &key);
+    let old = Nginx::start_with(&certificate.display().to_string(), &key.display().to_string(), "");
+    let cainfo = format!("cainfo={}", ca.display());
+    open(&[&old.https("/disk.img"), &cainfo]).fails().says(REFUSED).says("expired");
 }

@@ -23,7 +23,12 @@ pub struct Foreign {
 impl Foreign {
     /// One of each kind, with `image`.
     pub fn all(image: &Path) -> Vec<Foreign> {
-        vec![Foreign::ours(image), Foreign::original(["file".as_ref(), image.as_os_str()]), Foreign::qemu(image, "raw"), Foreign::nbd_server(image)]
+        vec![
+            Foreign::ours(image),
+            Foreign::original(["file".as_ref(), image.as_os_str()]),
+            Foreign::qemu(image, "raw"),
+            Foreign::nbd_server(image),
+        ]
     }
 
     fn ours(image: &Path) -> Foreign {
@@ -61,8 +66,10 @@ impl Foreign {
                 image.display()
             );
             fs::write(&config, text).unwrap();
-            let mut command = tool("nbd-server");
-            command.arg("-d").arg("-C").arg(config).arg("-p").arg(socket.with_file_name("pid"));
+            // It goes to the background; the shell stays in front and takes it along when it ends.
+            let script = r#"nbd-server -C "$1" -p "$2" && trap 'kill $(cat "$2"); exit' TERM; while :; do sleep 0.1; done"#;
+            let mut command = tool("sh");
+            command.args(["-c", script, "sh"]).arg(config).arg(socket.with_file_name("pid"));
             command
         })
     }

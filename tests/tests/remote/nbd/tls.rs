@@ -16,7 +16,12 @@ use super::servers::Foreign;
 #[track_caller]
 fn gets_through(args: &[&str]) {
     let proxy = Server::start(["nbd"].iter().chain(args));
-    assert_eq!(run(tool("nbdinfo").arg("--size").arg(proxy.uri())).ok().text(), "1048576", "{}", proxy.stderr());
+    assert_eq!(
+        run(tool("nbdinfo").arg("--size").arg(proxy.uri())).ok().text(),
+        "1048576",
+        "{}",
+        proxy.stderr()
+    );
 }
 
 /// Connects to `uri` with `args`, which fails for this reason.
@@ -52,7 +57,8 @@ fn certificates_of_the_original_and_ours() {
 #[test]
 fn the_host_must_be_the_one_in_the_certificate() {
     let authority = Authority::new("Authority of the tests");
-    let folder = Folder::trusting(&authority).server(&authority, Subject::new("server").hosts(&["other.example"]));
+    let folder =
+        Folder::trusting(&authority).server(&authority, Subject::new("server").hosts(&["other.example"]));
     let option = folder.option();
     let certificates = format!("tls-certificates={}", folder.path().display());
     let server = Launch::new(["--tls=require", &option, "memory", "1M"]).tcp().start();

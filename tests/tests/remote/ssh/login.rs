@@ -91,7 +91,7 @@ fn a_configuration() {
     let known = sshd.known_hosts("known hosts", &["ed25519"]);
     sshd::keygen("ed25519", &sshd.path("wrong"));
     let text = format!(
-        "# mine\nHost nothing\n  Port 1\nInclude {}\nHost=store* !store9\n  HostName 127.0.0.1\n  Port {}\n  UserKnownHostsFile \"{}\"\n  Compression yes\nHost *\n  Port 2\n",
+        "# mine\nInclude {}\nHost nothing\n  Port 1\nHost=store* !store9\n  HostName 127.0.0.1\n  Port {}\n  UserKnownHostsFile \"{}\"\n  Compression yes\nHost *\n  Port 2\n",
         sshd.path("included").display(),
         sshd.port(),
         known.display(),

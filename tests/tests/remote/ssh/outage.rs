@@ -54,8 +54,9 @@ fn a_server_that_is_killed_fails_what_is_under_way_at_once() {
 #[test]
 fn nothing_is_lost_with_retry_when_the_server_comes_back() {
     let (mut sshd, image) = ready("");
-    let filter = ["--filter=retry", "retry-delay=1", "retries=20", "retry-exponential=no"].map(str::to_owned);
-    let server = Server::start([&filter[..1], &beside(&sshd, "disk.img"), &filter[1..]].concat());
+    let filter =
+        ["-v", "--filter=retry", "retry-delay=1", "retries=20", "retry-exponential=no"].map(str::to_owned);
+    let server = Server::start([&filter[..2], &beside(&sshd, "disk.img"), &filter[2..]].concat());
     let mut client = server.connect();
     client.structured("");
     let first = client.read(0, 512).unwrap();
