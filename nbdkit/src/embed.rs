@@ -50,7 +50,7 @@ impl Embedded {
             filters: Vec::new(),
             sink: Arc::new(Silence),
             read_only: false,
-            threads: 16,
+            threads: 64,
             timeout: None,
             config: Config::default(),
             tls: None,
@@ -75,7 +75,7 @@ impl Embedded {
         self
     }
 
-    /// How many operations of one connection may be under way at once; 16 unless said otherwise, at least 1.
+    /// How many operations of one connection may be under way at once; 64 unless said otherwise, at least 1.
     pub fn threads(mut self, threads: usize) -> Embedded {
         self.threads = threads.max(1);
         self

@@ -189,7 +189,13 @@ pub struct PluginEntry {
 impl PluginEntry {
     /// A plugin that starts from its `Default`.
     pub const fn new<P: Plugin + Default>(name: &'static str, summary: &'static str) -> PluginEntry {
-        PluginEntry { name, summary, callbacks: &[], max_thread_model: None, create: || Box::new(P::default()) }
+        PluginEntry {
+            name,
+            summary,
+            callbacks: &[],
+            max_thread_model: None,
+            create: || Box::new(P::default()),
+        }
     }
 
     /// The same with its list of callbacks.

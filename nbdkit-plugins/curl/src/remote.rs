@@ -132,7 +132,7 @@ impl Remote {
     pub(crate) async fn turn<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let turn = self.turns.acquire().await;
         let _turn = turn.map_err(|_| Error::new(EIO, "the plugin has been stopped"))?;
-        match self.timeout {
+        let result = match self.timeout {
             None => work.await,
             Some(timeout) => tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
                 let seconds = timeout.as_secs();
@@ -141,7 +141,11 @@ impl Remote {
                     format!("Timeout was reached: no answer in {seconds} s, as timeout= allows"),
                 ))
             }),
-        }
+        };
+        // The library takes a connection back in a task of its own, just after the answer has ended. Who came before that
+        // would open another one.
+        tokio::task::yield_now().await;
+        result
     }
 
     /// Asks, and returns the head of the answer, whatever it says.

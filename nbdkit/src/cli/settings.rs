@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn thread_counts() {
-        assert_eq!(threads("0".as_ref()), Ok(16));
+        assert_eq!(threads("0".as_ref()), Ok(64));
         assert_eq!(threads("1".as_ref()), Ok(1));
         assert_eq!(threads("0x20".as_ref()), Ok(32));
         assert!(threads("-1".as_ref()).unwrap_err().contains("negative numbers are not allowed"));

@@ -72,6 +72,8 @@ impl<'c> State<'c> {
     /// At the beginning. `early` has been received already.
     pub fn new(transmission: &Transmission<'c>, early: &[u8]) -> State<'c> {
         let Transmission { wire, connection, threads, disk, .. } = *transmission;
+        // Many say nothing for long after the handshake.
+        wire.rest();
         State {
             wire,
             connection,
@@ -168,6 +170,7 @@ impl<'c> State<'c> {
         self.quiet += 1;
         if self.quiet == IDLE {
             self.inbox.rest();
+            self.wire.rest();
             self.connection.pool().clear();
         }
     }

@@ -14,3 +14,4 @@ mod plain_text;
 mod refusals;
 mod secrets;
 mod transmission;
+mod wire;

@@ -111,6 +111,18 @@ fn bytes_that_come_in_place_of_tls_are_not_accepted() {
 }
 
 #[test]
+fn who_has_more_to_say_still_learns_why_it_was_refused() {
+    let (folder, _) = Folder::complete();
+    let server = serve(&folder, "--tls=on", &["memory", "1M"]);
+    let mut client = agreed(&server);
+    // More than the socket holds: if nobody took it, sending would fail, and the alert be lost.
+    client.send_zeroes(900_000).unwrap();
+    assert_eq!(client.recv(7).unwrap()[0], 21);
+    client.finish_sending();
+    client.assert_closed("no TLS");
+}
+
+#[test]
 fn where_tls_is_required_nothing_else_is_to_be_had() {
     let (folder, _) = Folder::complete();
     let trace = folder.path().join("trace");

@@ -20,6 +20,7 @@ mod export;
 mod fixture;
 mod idle;
 mod instructions;
+mod latency;
 #[cfg(test)]
 mod liar;
 mod load;

@@ -41,6 +41,8 @@ pub enum Work {
     Load(Job),
     /// nbdcopy to nowhere.
     Copy { extents: bool, connections: Option<u32> },
+    /// The 99th percentile of the waits of a polite client, perhaps beside a greedy one.
+    Latency { greedy: bool },
     /// fio's nbd engine. Fills the disk with what it likes: after all that judge content.
     Fio { mode: &'static str, size: &'static str, depth: usize },
     /// Start, run `true`, end.
@@ -112,6 +114,14 @@ fn full(kind: Kind, transport: Transport, folder: &Path) -> Scene {
         _ => 1.0,
     };
     tasks.push(Task::new("nbdcopy of 1 GiB", Work::Copy { extents: true, connections: None }, ratio).quick(transport == Unix));
+    if transport == Unix && !file {
+        let eight = Work::Load(job(Read, Random, 4, 1, 8));
+        tasks.push(Task::new("4 KiB random read, QD 1, 8 connections", eight, 1.0));
+        let alone = "99th percentile of the wait for 4 KiB, QD 1, alone";
+        tasks.push(Task::new(alone, Work::Latency { greedy: false }, 1.0));
+        let beside = "99th percentile of the wait for 4 KiB, QD 1, beside 256 KiB at QD 64";
+        tasks.push(Task::new(beside, Work::Latency { greedy: true }, 1.0));
+    }
     if transport == Unix {
         tasks.extend(FIOS.map(|(workload, mode, size, depth, for_file)| {
             let ratio = if file { for_file } else { 1.0 };

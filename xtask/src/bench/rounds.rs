@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::contender::Contender;
 use super::content::Content;
 use super::export::Kind;
+use super::latency;
 use super::load::{self, Job, Until};
 use super::plan::{Scene, Task, Work};
 use super::report;
@@ -174,6 +175,14 @@ impl Rounds {
                     ..Sample::default()
                 }
             }
+            Work::Latency { greedy } => {
+                let mut polite = Connection::open(&server.address)?;
+                let mut other = greedy.then(|| Connection::open(&server.address)).transpose()?;
+                let (wait, done) =
+                    latency::measure(&mut polite, other.as_mut(), &player.content, self.time, round)?;
+                let requests = done.requests as f64;
+                Sample { value: wait.as_secs_f64(), requests, ..Sample::default() }
+            }
             Work::Fio { mode, size, depth } => {
                 let fio = tools::fio(&server.address, mode, size, depth, self.time)?;
                 let small = work.unit() == Unit::RequestsPerSecond;
@@ -239,7 +248,7 @@ impl Work {
         match self {
             Work::Load(job) => job.command == Write,
             Work::Fio { mode, .. } => mode.ends_with("write"),
-            Work::Copy { .. } | Work::Start => false,
+            Work::Copy { .. } | Work::Latency { .. } | Work::Start => false,
         }
     }
 
@@ -248,7 +257,7 @@ impl Work {
             Work::Load(job) => job.unit(),
             Work::Fio { size: "4k", .. } => Unit::RequestsPerSecond,
             Work::Fio { .. } | Work::Copy { .. } => Unit::BytesPerSecond,
-            Work::Start => Unit::Seconds,
+            Work::Latency { .. } | Work::Start => Unit::Seconds,
         }
     }
 }

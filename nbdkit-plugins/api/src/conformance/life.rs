@@ -7,7 +7,8 @@ use super::{
     watch::Progress,
 };
 use crate::{
-    Connection, Export, Log, LogSink, OpenRequest, ParamSpec, Peer, Plugin, PluginEntry, Server, Startup, Taken,
+    Connection, Export, Log, LogSink, OpenRequest, ParamSpec, Peer, Plugin, PluginEntry, Server, Startup,
+    Taken,
 };
 use async_executor::Executor;
 use futures_lite::future::block_on;

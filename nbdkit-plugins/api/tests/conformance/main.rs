@@ -5,3 +5,4 @@
 mod disks;
 mod plugins;
 mod reference;
+mod write_back;

@@ -3,7 +3,7 @@
 
 use crate::reference::{Fault, Image, Reference};
 use nbdkit_plugin::{conformance::*, *};
-use std::{ffi::OsStr, sync::Mutex};
+use std::{borrow::Cow, ffi::OsStr, sync::Mutex};
 
 params! {
     struct Params {
@@ -37,15 +37,53 @@ const TRIMS_UNDECLARED: u8 = 8;
 const FAILS_TO_CLEAN_UP: u8 = 9;
 const WRITES_READ_ONLY: u8 = 10;
 const HAS_TWO_MAGIC_KEYS: u8 = 11;
+const TAKES_EVERY_FLAG: u8 = 12;
+/// Not wrong: values without a key are for `word`, once there is a size.
+const CHANGES_ITS_MAGIC_KEY: u8 = 13;
 
 #[derive(Default)]
 struct Sample<const WRONG: u8> {
     params: Params,
     two: TwoMagic,
+    flags: DebugFlags<WRONG>,
     image: Arc<Image>,
 }
 
+/// The debug flag `talk`.
+#[derive(Default)]
+struct DebugFlags<const WRONG: u8>(i32);
+
+impl<const WRONG: u8> ParamSet for DebugFlags<WRONG> {
+    fn specs(&self) -> Vec<ParamSpec> {
+        let mut specs = Params::default().specs();
+        specs.truncate(1);
+        specs[0].keys = &["talk"];
+        specs
+    }
+
+    fn set(&mut self, key: &str, value: &OsStr) -> Result<Taken> {
+        if key != "talk" && WRONG != TAKES_EVERY_FLAG {
+            return Ok(Taken::No);
+        }
+        self.0 = Value::parse(value).map_err(Error::invalid)?;
+        Ok(Taken::Yes)
+    }
+
+    fn complete(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl<const WRONG: u8> Plugin for Sample<WRONG> {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.flags)
+    }
+
+    fn magic_key(&mut self) -> Option<Cow<'static, str>> {
+        let key = if WRONG == CHANGES_ITS_MAGIC_KEY && self.params.size.0 > 0 { "word" } else { "size" };
+        Some(key.into())
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         if WRONG == HAS_TWO_MAGIC_KEYS {
             return Some(&mut self.two);
@@ -124,6 +162,7 @@ fn a_good_plugin_passes() {
     kit().param("size", "100001").param("mot", "b").size(100_001).run();
     kit().magic("64k").size(65536).run();
     kit().magic("0").size(0).run();
+    Kit::new(entry::<CHANGES_ITS_MAGIC_KEY>()).magic("64k").magic("b").size(65536).operations(10).run();
 }
 
 #[test]
@@ -140,6 +179,7 @@ fn broken_plugins_are_found_out() {
         (entry::<FAILS_TO_CLEAN_UP>(), "cleanup: [errno 5] dirty"),
         (entry::<WRITES_READ_ONLY>(), "opened read-only: after write 1@0: "),
         (entry::<HAS_TWO_MAGIC_KEYS>(), "more than one parameter is magic"),
+        (entry::<TAKES_EVERY_FLAG>(), "the unknown debug flag no-such-key is answered with"),
         (PluginEntry::new::<Sample<GOOD>>("sam ple", "a space"), "name \"sam ple\""),
     ] {
         let report = Kit::new(plugin).magic("10k").operations(50).check().expect_err(why);
@@ -168,6 +208,10 @@ fn line(text: &'static str) {
 }
 
 impl Plugin for Diary {
+    fn startup(&mut self, _: &Startup) {
+        line("startup");
+    }
+
     fn config_complete(&mut self) -> Result<()> {
         self.0 = "complete";
         line("config_complete");
@@ -218,7 +262,7 @@ impl SyncDisk for Zeroes {
 fn a_plugin_is_led_through_its_life_in_order() {
     Kit::new(PluginEntry::new::<Diary>("diary", "writes down what it is asked for")).run();
     let lines = LINES.lock().unwrap();
-    assert_eq!(lines[..3], ["config_complete", "get_ready", "after_fork"]);
+    assert_eq!(lines[..4], ["startup", "config_complete", "get_ready", "after_fork"]);
     assert_eq!(lines.last(), Some(&"cleanup"));
     let count = |name| lines.iter().filter(|line| **line == name).count();
     assert_eq!(count("background"), 1);

@@ -133,6 +133,8 @@ impl Link {
     }
 
     fn receive(&mut self, session: &Session, bell: &Context<'_>) -> Result<(), Ended> {
+        // Some may have come with the end of the handshake.
+        self.understand(session)?;
         for _ in 0..ROUNDS {
             let received = self.inbox.fill(&mut self.transport, &mut self.table);
             match received.map_err(|why| Ended::closed(format!("read from server: {why}")))? {

@@ -1,55 +1,92 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What good servers say, with mistakes in it: nothing panics and nothing hangs. The fuzzer goes on from here.
 
-use crate::peer::ALL;
-use nbd_proto::{
-    Command, ExportInfo, Request,
-    server::{Ask, Config, Handshake, Session, Step},
+use crate::{
+    host::{HANG, Host},
+    peer::{Peer, Ram},
 };
+use futures_lite::future::zip;
+use nbd_proto::server::Config;
 use nbdkit_nbd_plugin::fuzz;
-use std::{sync::mpsc, thread};
+use nbdkit_plugin::{Flags, Span};
+use std::{
+    future::IntoFuture,
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
 
-/// What a server says to the client of the fuzzer, which always asks the same.
+/// What a server says when it is asked what the fuzzer asks.
 fn transcript(bits: u8) -> Vec<u8> {
-    let config = Config::default().extended_headers(bits & 1 == 0).structured_replies(bits & 2 == 0);
-    let mut client = nbd_proto::client::Handshake::new(
-        nbd_proto::client::Config::new("")
-            .context("base:allocation")
-            .extended_headers(bits & 1 == 0)
-            .structured_replies(bits & 2 == 0),
-    );
-    let mut server = Handshake::new(config);
-    let mut said = vec![bits];
-    let session = loop {
-        match server.step() {
-            Step::NeedInput => {
-                use nbd_proto::client::Step as Client;
-                match client.step() {
-                    Client::Send => assert!(server.feed(client.output()) > 0),
-                    _ => unreachable!("the client has something to say"),
-                }
-                // What the server has taken is sent; messages are taken one by one.
-                let taken = client.take_output();
-                feed(&mut server, &taken);
-            }
-            Step::Send => {
-                let output = server.take_output();
-                said.extend_from_slice(&output);
-                let mut rest = &output[..];
-                while !rest.is_empty() {
-                    match client.step() {
-                        nbd_proto::client::Step::NeedInput => rest = &rest[client.feed(rest)..],
-                        _ => {}
-                    }
-                }
-                let _ = client.step();
-            }
-            Step::Ask(Ask::Contexts { .. }) => server.contexts(&["base:allocation"]),
-            Step::Ask(_) => server.open(ExportInfo::new(1 << 30, ALL)),
-            Step::Done(session) => break session,
-            step => unreachable!("{step:?}"),
+    let mut ram = Ram::new(1 << 20);
+    ram.config = Config::default().extended_headers(bits & 1 == 0).structured_replies(bits & 2 == 0);
+    let server = ram.serve();
+    let said = Arc::new(Mutex::new(vec![bits]));
+    let heard = said.clone();
+    let between = Peer::new(move |mut client| {
+        let mut socket = UnixStream::connect(server.socket())?;
+        let (mut from, mut to) = (client.try_clone()?, socket.try_clone()?);
+        thread::spawn(move || io::copy(&mut from, &mut to));
+        let mut buf = [0; 4096];
+        loop {
+            let count = socket.read(&mut buf)?;
+            heard.lock().unwrap().extend_from_slice(&buf[..count]);
+            client.write_all(&buf[..count])?;
         }
-    };
-    said.extend(replies(&session));
-    said
+    });
+    let host = Host::start(&[("socket", &between.path())]).unwrap();
+    let disk = host.open("").unwrap();
+    host.run(async move {
+        let (span, flags) = (Span::new(4096, 64), Flags::default());
+        let read = disk.pread(64, 4096);
+        let extents = disk.info().extents.then(|| disk.extents(span, flags));
+        let write = disk.pwrite(vec![1; 64].into(), 4096, flags);
+        let (zero, flush) = (disk.zero(span, flags), disk.flush());
+        let extents = async {
+            if let Some(extents) = extents {
+                extents.await.unwrap();
+            }
+        };
+        let read = async { drop(read.await.unwrap()) };
+        let others = zip(zip(write.into_future(), zero.into_future()), flush.into_future());
+        let (_, ((wrote, zeroed), flushed)) = zip(zip(read, extents), others).await;
+        wrote.and(zeroed).and(flushed).unwrap();
+        drop(disk.pread(128, 0).await.unwrap());
+    });
+    let said = said.lock().unwrap();
+    said.clone()
+}
+
+/// Each byte changed in some ways, and each prefix; then bytes exchanged at random.
+#[test]
+fn mistakes_in_what_good_servers_say() {
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || {
+        for bits in [0, 1, 3] {
+            let good = transcript(bits);
+            assert_eq!(fuzz(&good), if bits == 3 { 4 } else { 5 }, "without mistakes");
+            for at in 1..good.len() {
+                fuzz(&good[..at]);
+                for change in [0x01, 0x80, 0xff] {
+                    let mut bad = good.clone();
+                    bad[at] ^= change;
+                    fuzz(&bad);
+                }
+            }
+            let mut state = 0x9e37_79b9_7f4a_7c15u64;
+            let mut random = |limit: usize| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (state >> 33) as usize % limit
+            };
+            for _ in 0..2000 {
+                let mut bad = good.clone();
+                let (from, to, len) = (1 + random(good.len() - 40), 1 + random(good.len() - 40), 1 + random(32));
+                bad.copy_within(from..from + len, to);
+                fuzz(&bad);
+            }
+        }
+        done.send(()).unwrap();
+    });
+    wait.recv_timeout(HANG).expect("it hangs or has panicked");
 }
