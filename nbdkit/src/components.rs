@@ -304,7 +304,10 @@ mod tests {
             ]
         );
         components.complete().unwrap();
-        assert_eq!(log.take(), [": outer: config_complete", ": inner: config_complete", ": disk: config_complete"]);
+        assert_eq!(
+            log.take(),
+            [": outer: config_complete", ": inner: config_complete", ": disk: config_complete"]
+        );
         components.get_ready().unwrap();
         assert_eq!(
             log.take(),

@@ -135,10 +135,9 @@ impl Around for Shown {
         };
         match call.kind {
             Kind::Flush | Kind::Finalize | Kind::Close => self.log.debug(format_args!("{component}: {verb}")),
-            _ => self.log.debug(format_args!(
-                "{component}: {verb} count={} offset={}{flags}",
-                span.len, span.offset
-            )),
+            _ => self
+                .log
+                .debug(format_args!("{component}: {verb} count={} offset={}{flags}", span.len, span.offset)),
         }
         op(&*self.next).finally(move |result| {
             if let Err(error) = result {

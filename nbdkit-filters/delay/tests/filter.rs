@@ -188,7 +188,7 @@ fn who_hangs_up_waits_no_longer() {
         read.await.unwrap_err()
     });
     assert_eq!(error.errno(), ESHUTDOWN);
-    assert_eq!(error.to_string(), "the delay of 3600s was cut short: the connection is closing");
+    assert_eq!(error.to_string(), "a wait of 3600s was cut short: the connection is closing");
     assert_eq!(chain.diary(), [""; 0], "the read has not arrived");
     chain.bench.run(async { disk.finalize().await }).unwrap();
     assert_eq!(chain.diary(), ["finalize"], "the goodbye has");

@@ -36,6 +36,10 @@ impl Script {
         let shell = Invocation::new(self.shell);
         // It stands in for sh, and shall behave like it.
         let shell = if self.has_arrays() { shell.arg("--posix") } else { shell };
-        shell.arg("-c").arg(text).status().map_err(|error| Error::io(error, format!("logscript: {}", self.shell)))
+        shell
+            .arg("-c")
+            .arg(text)
+            .status()
+            .map_err(|error| Error::io(error, format!("logscript: {}", self.shell)))
     }
 }

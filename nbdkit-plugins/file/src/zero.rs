@@ -22,7 +22,8 @@ impl OpenFile {
         let done = self.zero_somehow(span, may_trim);
         if let Some(log) = &self.zero_log {
             let Span { offset, len } = span;
-            let how = done.as_ref().map_or_else(|error| format!("not done: {error}"), |how| (*how).to_owned());
+            let how =
+                done.as_ref().map_or_else(|error| format!("not done: {error}"), |how| (*how).to_owned());
             log.debug(format_args!("zero of {len} bytes at offset {offset}, may trim {may_trim}: {how}"));
         }
         done.map(drop)

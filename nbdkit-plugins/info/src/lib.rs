@@ -13,8 +13,11 @@ use std::time::Instant;
 
 /// How the plugin is announced.
 pub static PLUGIN: PluginEntry =
-    PluginEntry::new::<InfoPlugin>("info", "what the server knows of the client")
-        .callbacks(&["dump_plugin", "can_multi_conn", "can_cache"]);
+    PluginEntry::new::<InfoPlugin>("info", "what the server knows of the client").callbacks(&[
+        "dump_plugin",
+        "can_multi_conn",
+        "can_cache",
+    ]);
 
 params! {
     struct Params {

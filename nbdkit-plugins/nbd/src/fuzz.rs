@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Any server against the plugin's side of the wire, for the fuzzer and for a test.
 
-use crate::{client::Client, disk::NbdDisk, endpoint::adopt, info::info, negotiate::negotiate, transport::Transport};
+use crate::{
+    client::Client, disk::NbdDisk, endpoint::adopt, info::info, negotiate::negotiate, transport::Transport,
+};
 use futures_lite::future::{block_on, zip};
 use nbd_proto::client::Config;
 use nbdkit_plugin::*;

@@ -10,10 +10,9 @@ use std::{
 };
 
 /// The plugin, for the server's registry.
-pub static PLUGIN: PluginEntry =
-    PluginEntry::new::<Host<Sh>>("sh", "a disk made by a script")
-        .callbacks(CALLBACKS)
-        .max_thread_model(ThreadModel::Parallel);
+pub static PLUGIN: PluginEntry = PluginEntry::new::<Host<Sh>>("sh", "a disk made by a script")
+    .callbacks(CALLBACKS)
+    .max_thread_model(ThreadModel::Parallel);
 
 params! {
     struct Params {
@@ -50,7 +49,11 @@ impl Scripts for Sh {
             return Err(Error::invalid(message));
         }
         self.script = Some(match value.as_encoded_bytes() {
-            b"-" if self.stdin_taken => return Err(Error::invalid("inline script is incompatible with -s: standard input belongs to the client, put the script into a file")),
+            b"-" if self.stdin_taken => {
+                return Err(Error::invalid(
+                    "inline script is incompatible with -s: standard input belongs to the client, put the script into a file",
+                ));
+            }
             b"-" => Program::save(tmpdir, "inline-script.sh", std::io::stdin().lock())?,
             _ => Program::existing(Path::new(value))?,
         });

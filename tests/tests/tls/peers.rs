@@ -11,7 +11,7 @@ use nbdkit_tests::data::{assert_same, random};
 use nbdkit_tests::files::scratch;
 use nbdkit_tests::process::Process;
 use nbdkit_tests::raw::{Address, BOTH_FLAGS, opt, option};
-use nbdkit_tests::{Launch, Output, Server, eventually, run, run_with, tool, until};
+use nbdkit_tests::{Launch, Output, Server, eventually, nbdkit, run, run_with, tool, until};
 use nix::sys::signal::Signal;
 
 use crate::client::agreed;
@@ -166,6 +166,47 @@ fn openssl() {
         });
         assert!(output.stdout.starts_with(REPLY), "{version} {cipher:?}: {}", output.report());
     }
+}
+
+#[test]
+fn new_keys_are_answered_although_nobody_writes() {
+    let (folder, _) = Folder::complete();
+    let server = serve(&folder, true, &[]);
+    let door = door(&server);
+    let dir = scratch();
+    let said = dir.path().join("said");
+    let mut command = tool("openssl");
+    command.args(["s_client", "-tls1_3", "-msg", "-servername", "localhost", "-connect"]);
+    command.arg(format!("127.0.0.1:{}", door.port)).arg("-CAfile").arg(folder.path().join("ca-cert.pem"));
+    command.stdin(Stdio::piped()).stdout(File::create(&said).unwrap()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Its command for new keys in both directions (RFC 8446, section 4.6.3).
+    stdin.write_all(b"K\n").unwrap();
+    let heard = || {
+        let text = String::from_utf8_lossy(&fs::read(&said).unwrap()).into_owned();
+        text.lines().any(|line| line.starts_with("<<<") && line.ends_with("KeyUpdate"))
+    };
+    until("the keys of the server", || heard() || child.try_wait().unwrap().is_some());
+    drop(stdin);
+    until("its end", || child.try_wait().unwrap().is_some());
+    assert!(heard(), "{}", fs::read_to_string(&said).unwrap());
+    door.relay.join().unwrap();
+}
+
+#[test]
+fn on_standard_input_and_output() {
+    let (folder, _) = Folder::complete();
+    let nbdkit = nbdkit();
+    let script = format!(
+        "h.set_tls(nbd.TLS_REQUIRE)\nh.set_tls_certificates({:?})\n\
+         h.connect_command([{:?}, '-s', '--tls=require', {:?}, 'memory', '1M'])\n\
+         h.pwrite(b'x' * 300000, 7)\nassert h.pread(300000, 7) == b'x' * 300000\nh.shutdown()",
+        folder.path(),
+        nbdkit.get_program(),
+        folder.option()
+    );
+    run(tool("nbdsh").args(["-c", &script])).ok();
 }
 
 /// `gnutls-cli` with the certificates of `folder`.

@@ -23,7 +23,10 @@ const INBOX: usize = 256 << 10;
 pub enum Address {
     Unix(PathBuf),
     /// A Unix domain socket and TLS, with the certificates of a folder.
-    Tls { socket: PathBuf, certificates: PathBuf },
+    Tls {
+        socket: PathBuf,
+        certificates: PathBuf,
+    },
     /// A port of the loopback interface.
     Tcp(u16),
 }

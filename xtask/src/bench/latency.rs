@@ -46,7 +46,12 @@ pub fn measure(
     })
 }
 
-fn waits(connection: &mut Connection, content: &Content, time: Duration, round: u64) -> Result<(Duration, Done)> {
+fn waits(
+    connection: &mut Connection,
+    content: &Content,
+    time: Duration,
+    round: u64,
+) -> Result<(Duration, Done)> {
     let mut walk = Walk::new(POLITE.order, content.size(), POLITE.size as u64, (0, 1), round);
     let (mut waits, mut all, began) = (Vec::new(), Done::default(), Instant::now());
     while began.elapsed() < time || waits.is_empty() {

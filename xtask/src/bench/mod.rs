@@ -94,7 +94,15 @@ pub fn run(options: &Options) -> Result {
     let ours = match &options.ours {
         Some(program) => program.clone(),
         None => {
-            run_command(&mut cargo(["build", "--release", "--locked", "--package", "nbdkit", "--features", "nbdkit/full"]))?;
+            run_command(&mut cargo([
+                "build",
+                "--release",
+                "--locked",
+                "--package",
+                "nbdkit",
+                "--features",
+                "nbdkit/full",
+            ]))?;
             target_dir().join("release/nbdkit")
         }
     };

@@ -88,7 +88,9 @@ pub fn scenes(folder: &Path) -> Vec<Scene> {
         copy(Export::empty(kind, folder), "nbdcopy --no-extents of 16 GiB with 1 % data", false)
     }));
     scenes.push(secured(folder));
-    scenes.extend([Source::Http, Source::FarHttp, Source::Ssh, Source::Nbd].map(|source| remote(source, folder)));
+    scenes.extend(
+        [Source::Http, Source::FarHttp, Source::Ssh, Source::Nbd].map(|source| remote(source, folder)),
+    );
     scenes.push(slow(folder));
     scenes.push(cold(folder));
     scenes.push(start(folder));
@@ -113,7 +115,10 @@ fn full(kind: Kind, transport: Transport, folder: &Path) -> Scene {
         Unix => 1.1,
         _ => 1.0,
     };
-    tasks.push(Task::new("nbdcopy of 1 GiB", Work::Copy { extents: true, connections: None }, ratio).quick(transport == Unix));
+    tasks.push(
+        Task::new("nbdcopy of 1 GiB", Work::Copy { extents: true, connections: None }, ratio)
+            .quick(transport == Unix),
+    );
     if transport == Unix && !file {
         let eight = Work::Load(job(Read, Random, 4, 1, 8));
         tasks.push(Task::new("4 KiB random read, QD 1, 8 connections", eight, 1.0));

@@ -101,7 +101,9 @@ impl Rounds {
             export.create()?;
         }
         let mut players = Vec::new();
-        for contender in contenders.iter().filter(|contender| contender.can_serve(export.kind, scene.transport)) {
+        for contender in
+            contenders.iter().filter(|contender| contender.can_serve(export.kind, scene.transport))
+        {
             let server = match self.start(scene, contender, players.len()) {
                 Ok(server) => server,
                 Err(why) => {

@@ -127,12 +127,8 @@ fn spawn(command: Command, folder: &Path, port: u16) -> Result<Child> {
 fn started(mut command: Command, folder: &Path, serves: impl Fn() -> bool) -> Result<Child> {
     let path = folder.join("log");
     let log = File::create(&path).context(path.display())?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .context(line(&command))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context(line(&command))?;
     let began = Instant::now();
     while !serves() {
         let ended = child.try_wait().context(line(&command))?.is_some();

@@ -5,6 +5,6 @@
 mod conformance;
 mod flow;
 mod host;
-mod mutated;
 mod hostile;
+mod mutated;
 mod peer;

@@ -81,7 +81,8 @@ fn mistakes_in_what_good_servers_say() {
             };
             for _ in 0..2000 {
                 let mut bad = good.clone();
-                let (from, to, len) = (1 + random(good.len() - 40), 1 + random(good.len() - 40), 1 + random(32));
+                let (from, to, len) =
+                    (1 + random(good.len() - 40), 1 + random(good.len() - 40), 1 + random(32));
                 bad.copy_within(from..from + len, to);
                 fuzz(&bad);
             }
