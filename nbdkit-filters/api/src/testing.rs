@@ -2,7 +2,9 @@
 //! For tests of filters: a chain without a server around it.
 
 use crate::{Filter, Next};
-use nbdkit_plugin::{Arc, Connection, Disk, Log, LogSink, OpenRequest, Peer, Plugin, Result, Server, Taken};
+use nbdkit_plugin::{
+    Arc, Connection, Disk, Log, LogSink, OpenRequest, ParamSet, Peer, Plugin, Result, Server, Startup, Taken,
+};
 use std::{
     ffi::OsStr,
     fmt,
@@ -35,6 +37,10 @@ impl LogSink for Lines {
     }
 }
 
+fn set(flags: Option<&mut dyn ParamSet>, flag: &str, value: &str) -> Result<Taken> {
+    flags.map_or(Ok(Taken::No), |flags| flags.set(flag, OsStr::new(value)))
+}
+
 impl Default for Bench {
     fn default() -> Self {
         let (executor, lines): (Arc<async_executor::Executor<'static>>, Arc<Lines>) = Default::default();
@@ -63,11 +69,17 @@ impl Bench {
         futures_lite::future::block_on(self.executor.run(future))
     }
 
-    /// A plugin, configured as on the command line and made ready, as the end of a chain.
+    /// A plugin, configured as on the command line and made ready, as the end of a chain. `("-D zero", "1")` is a debug
+    /// flag.
     pub fn plugin<P: Plugin + Default>(&self, name: &'static str, params: &[(&str, &str)]) -> Result<Next> {
         let mut plugin = P::default();
+        plugin.startup(&Startup::new(self.log().named(name)));
         for (key, value) in params {
-            assert_eq!(plugin.config(key, OsStr::new(value))?, Taken::Yes, "{name} does not know {key}=");
+            let taken = match key.strip_prefix("-D ") {
+                Some(flag) => set(plugin.debug_flags(), flag, value)?,
+                None => plugin.config(key, OsStr::new(value))?,
+            };
+            assert_eq!(taken, Taken::Yes, "{name} does not know {key}=");
         }
         plugin.config_complete()?;
         plugin.get_ready()?;
@@ -75,7 +87,7 @@ impl Bench {
         Ok(Next::plugin(name, Arc::new(plugin)))
     }
 
-    /// A filter, configured and made ready, in front of `next`.
+    /// A filter, configured like a plugin and made ready, in front of `next`.
     pub fn filter<F: Filter + Default>(
         &self,
         name: &'static str,
@@ -83,8 +95,13 @@ impl Bench {
         next: Next,
     ) -> Result<Next> {
         let mut filter = F::default();
+        filter.startup(&Startup::new(self.log().named(name)));
         for (key, value) in params {
-            assert_eq!(filter.config(key, OsStr::new(value))?, Taken::Yes, "{name} does not know {key}=");
+            let taken = match key.strip_prefix("-D ") {
+                Some(flag) => set(filter.debug_flags(), flag, value)?,
+                None => filter.config(key, OsStr::new(value))?,
+            };
+            assert_eq!(taken, Taken::Yes, "{name} does not know {key}=");
         }
         filter.config_complete()?;
         filter.get_ready()?;

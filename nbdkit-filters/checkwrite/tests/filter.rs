@@ -138,11 +138,8 @@ fn differences_are_shown_on_demand() {
             read: Arc::default(),
             opened: Arc::default(),
         };
-        let mut filter = Checkwrite::default();
-        let flags = filter.debug_flags().unwrap();
-        assert_eq!(flags.set("showdiffs", value.as_ref()).unwrap(), Taken::Yes);
         let plugin = Next::plugin("behind", Arc::new(behind));
-        let next = Next::filter("checkwrite", Arc::new(filter), plugin);
+        let next = bench.filter::<Checkwrite>("checkwrite", &[("-D showdiffs", value)], plugin).unwrap();
         let disk = bench.open(&next).unwrap();
         let mut data: Vec<u8> = (16..48).map(byte).collect();
         data[20] = b'X';

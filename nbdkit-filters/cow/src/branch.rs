@@ -20,6 +20,8 @@ pub(crate) struct Branch {
     pub(crate) on_read: Switch,
     pub(crate) pool: Pool,
     pub(crate) connection: Connection,
+    /// Where it is told what becomes of blocks, if anywhere.
+    pub(crate) verbose: Option<Log>,
 }
 
 impl Layer for Branch {
@@ -131,6 +133,7 @@ impl Branch {
         let span = Span::new(offset, data.len() as u64);
         let blocks = self.overlay.whole_blocks(span);
         if blocks.len > 0 {
+            self.say("written as a whole", blocks);
             let draft = self.overlay.draft(blocks)?;
             self.overlay.store.write(data.slice(0..blocks.len as usize), draft.at()).await?;
             return Ok(draft.publish(seen) as usize);
@@ -155,7 +158,10 @@ impl Branch {
                     len
                 }
                 State::Untouched => match (self.overlay.whole_blocks(run), self.part_of_block(run)) {
-                    (blocks, _) if blocks.len > 0 => self.overlay.blank(blocks)?,
+                    (blocks, _) if blocks.len > 0 => {
+                        self.say("zeroes", blocks);
+                        self.overlay.blank(blocks)?
+                    }
                     (_, part) if must => {
                         let len = part.len;
                         self.adopt(part, state, move |store, at| store.zero(Span::new(at, len))).await?
@@ -188,6 +194,7 @@ impl Branch {
         let blocks = self.overlay.blocks_around(part);
         let draft = self.overlay.draft(blocks)?;
         if seen == State::Untouched {
+            self.say("copied", blocks);
             self.copy(blocks, draft.at()).await?;
         }
         change(&self.overlay.store, draft.at() + (part.offset - blocks.offset)).await?;
@@ -232,6 +239,12 @@ impl Branch {
             }
         }
         Ok(())
+    }
+
+    fn say(&self, what: &str, blocks: Span) {
+        if let Some(log) = &self.verbose {
+            log.debug(format_args!("{what}: {} bytes at offset {}", blocks.len, blocks.offset));
+        }
     }
 
     /// Long work ends when nobody waits for it any more.

@@ -36,6 +36,13 @@ params! {
     }
 }
 
+params! {
+    struct DebugFlags {
+        /// Shows which blocks get a place in the overlay, and why.
+        "verbose" => verbose: i32 = 0,
+    }
+}
+
 /// How many exports may be changed, each of which costs memory until the process ends.
 const MOST_EXPORTS: usize = 1 << 16;
 
@@ -43,6 +50,7 @@ const MOST_EXPORTS: usize = 1 << 16;
 #[derive(Default)]
 pub struct Cow {
     params: Params,
+    debug: DebugFlags,
     /// From `get_ready` on.
     store: Option<Arc<Store>>,
     /// By the name of the export. They outlive their clients.
@@ -50,6 +58,10 @@ pub struct Cow {
 }
 
 impl Filter for Cow {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -62,6 +74,7 @@ impl Filter for Cow {
     fn open(self: Arc<Self>, next: Next, mut req: OpenRequest) -> Opened {
         let read_only = std::mem::replace(&mut req.read_only, true);
         let (export, connection) = (req.export.clone(), req.connection.clone());
+        let verbose = (self.debug.verbose != 0).then(|| req.log().clone());
         next.open(req).layer(move |next| {
             let overlay = self.overlay(&export, next.info())?;
             let info = seen(next.info(), &overlay, self.params.on_cache, read_only);
@@ -73,6 +86,7 @@ impl Filter for Cow {
                 on_read: self.params.on_read.clone(),
                 pool: connection.pool().clone(),
                 connection,
+                verbose,
             })
         })
     }

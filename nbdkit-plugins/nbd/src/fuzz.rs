@@ -18,22 +18,18 @@ use std::{
 /// What the requests are about, in bytes: small, so that a short input can answer them.
 const LEN: u32 = 64;
 
-/// Lets a server say `input` and then close, whatever is asked of it. The first byte is not said: bit 0 is for no extended
-/// headers, bit 1 for no structured replies. How many operations succeeded, of 5, or of 4 where there are no extents.
+/// Lets a server say `input` and then close, whatever is asked of it. How many operations succeeded, of 5, or of 4 where
+/// there are no extents.
 ///
 /// # Panics
 /// When an answer is not what an operation of a disk may answer.
 pub fn fuzz(input: &[u8]) -> usize {
-    let [bits, input @ ..] = input else { return 0 };
     let Ok((ours, mut theirs)) = UnixStream::pair() else { return 0 };
     // What does not fit is not said.
     let _ = theirs.set_nonblocking(true);
     let _ = theirs.write(input);
     let _ = theirs.shutdown(Shutdown::Write);
-    let config = Config::new("")
-        .context("base:allocation")
-        .extended_headers(bits & 1 == 0)
-        .structured_replies(bits & 2 == 0);
+    let config = Config::new("").context("base:allocation");
     block_on(async {
         let Ok(socket) = adopt(Socket::from(OwnedFd::from(ours))) else { return 0 };
         let mut transport = Transport::new(socket);

@@ -38,7 +38,8 @@ pub(crate) async fn negotiate(
                 count => (start, end) = (0, count),
             },
             Step::Send => {
-                transport.write_all(handshake.output()).await.map_err(|why| Error::io(why, "write"))?;
+                // A server that has gone may have said why: that is still to be read, or then the end of it all.
+                let _ = transport.write_all(handshake.output()).await;
                 drop(handshake.take_output());
             }
             Step::StartTls => {

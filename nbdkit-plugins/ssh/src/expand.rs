@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn tokens() {
         let tokens = Tokens {
-            home: Path::new("/home/ann"),
-            directory: Path::new("/home/ann/.ssh"),
+            home: Path::new("/u/ann"),
+            directory: Path::new("/u/ann/.ssh"),
             local_user: "ann",
             local_host: "desk",
             host: "www",
@@ -77,8 +77,8 @@ mod tests {
             port: 22,
         };
         for (name, expected) in [
-            ("~/.ssh/id", "/home/ann/.ssh/id"),
-            ("%d/id_%r@%h:%p", "/home/ann/.ssh/id_root@www:22"),
+            ("~/.ssh/id", "/u/ann/.ssh/id"),
+            ("%d/id_%r@%h:%p", "/u/ann/.ssh/id_root@www:22"),
             ("/a/%u.%l", "/a/ann.desk"),
             ("/a/100%%", "/a/100%"),
             ("/with space/~", "/with space/~"),

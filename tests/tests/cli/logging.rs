@@ -130,7 +130,7 @@ fn debug_flags_of_plugins_and_filters() {
     let line = line.split_once(']').unwrap().1;
     assert!(server.stderr().contains(line), "{}", server.stderr());
     // Without -v all is quiet.
-    let quiet = Server::start(&words);
+    let quiet = Server::start(words);
     let mut client = quiet.connect();
     client.structured("");
     client.write(0, &[8; 512], 0).unwrap_err();

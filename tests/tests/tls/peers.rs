@@ -169,7 +169,7 @@ fn openssl() {
 }
 
 #[test]
-fn new_keys_are_answered_although_nobody_writes() {
+fn new_keys_are_answered_by_new_keys() {
     let (folder, _) = Folder::complete();
     let server = serve(&folder, true, &[]);
     let door = door(&server);
@@ -183,14 +183,17 @@ fn new_keys_are_answered_although_nobody_writes() {
     let mut stdin = child.stdin.take().unwrap();
     // Its command for new keys in both directions (RFC 8446, section 4.6.3).
     stdin.write_all(b"K\n").unwrap();
-    let heard = || {
+    let heard = |direction: &str| {
         let text = String::from_utf8_lossy(&fs::read(&said).unwrap()).into_owned();
-        text.lines().any(|line| line.starts_with("<<<") && line.ends_with("KeyUpdate"))
+        text.lines().any(|line| line.starts_with(direction) && line.ends_with("KeyUpdate"))
     };
-    until("the keys of the server", || heard() || child.try_wait().unwrap().is_some());
+    until("the keys of the client", || heard(">>>") || child.try_wait().unwrap().is_some());
+    // At the latest before the next thing that is said.
+    stdin.write_all(&option(opt::ABORT, &[])).unwrap();
+    until("the keys of the server", || heard("<<<") || child.try_wait().unwrap().is_some());
     drop(stdin);
     until("its end", || child.try_wait().unwrap().is_some());
-    assert!(heard(), "{}", fs::read_to_string(&said).unwrap());
+    assert!(heard("<<<"), "{}", fs::read_to_string(&said).unwrap());
     door.relay.join().unwrap();
 }
 

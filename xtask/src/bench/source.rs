@@ -47,7 +47,7 @@ impl Source {
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).context(folder.display())?;
         match self {
-            Source::Http => http(file, folder, |port| Ok(port)),
+            Source::Http => http(file, folder, Ok),
             Source::FarHttp => http(file, folder, far),
             Source::Ssh => ssh(file, folder),
             Source::Nbd => nbd(file, folder),

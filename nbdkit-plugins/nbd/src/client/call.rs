@@ -67,10 +67,6 @@ impl<'c> Call<'c> {
             }
         } else {
             client.drive(link);
-            let depth = link.table.in_flight();
-            if depth > 0 && depth <= client.depth {
-                link.linger(&client.session, &client.spinners, &mut Context::from_waker(&client.rope));
-            }
         }
         if let Some(answer) = link.table.take(ticket) {
             self.state = State::Over;

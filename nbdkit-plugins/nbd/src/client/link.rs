@@ -12,7 +12,6 @@ use nbd_proto::{
     client::{Decoded, Session},
 };
 use nbdkit_plugin::{Buf, BufMut, EIO, ESHUTDOWN, Error, Result};
-use nbdkit_spin::{Patience, Spinners, spin};
 use std::task::{Context, Waker};
 
 /// So often is read in a row before others have their turn: a server must not keep us busy for ever.
@@ -33,7 +32,6 @@ pub(crate) struct Link {
     /// To be woken once the lock is given back.
     woken: Vec<Waker>,
     ended: Option<Ended>,
-    patience: Patience,
 }
 
 /// Why nothing goes any more.
@@ -68,7 +66,6 @@ impl Link {
             answering: None,
             woken: Vec::new(),
             ended: None,
-            patience: Patience::default(),
         }
     }
 
@@ -114,22 +111,6 @@ impl Link {
                 return Ok(());
             }
         }
-    }
-
-    /// Looks for the answer a moment longer, where that pays.
-    pub(crate) fn linger(&mut self, session: &Session, spinners: &Spinners, bell: &mut Context<'_>) {
-        let mut patience = std::mem::take(&mut self.patience);
-        spin(spinners, &mut patience, || {
-            if self.ended.is_some() {
-                return true;
-            }
-            let in_flight = self.table.in_flight();
-            if let Err(ended) = self.receive(session, bell) {
-                self.end(ended);
-            }
-            self.table.in_flight() < in_flight
-        });
-        self.patience = patience;
     }
 
     fn receive(&mut self, session: &Session, bell: &Context<'_>) -> Result<(), Ended> {

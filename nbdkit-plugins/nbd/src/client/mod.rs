@@ -37,8 +37,6 @@ pub(crate) struct Client {
     rope: Waker,
     /// Calls that were made and not polled yet: requests that are about to come.
     announced: AtomicUsize,
-    depth: usize,
-    spinners: nbdkit_spin::Spinners,
     link: Mutex<Link>,
 }
 
@@ -51,8 +49,6 @@ impl Client {
             rope: bell.clone().into(),
             bell,
             announced: AtomicUsize::new(0),
-            depth: std::env::var("NBD_DEPTH").ok().and_then(|d| d.parse().ok()).unwrap_or(0),
-            spinners: Default::default(),
             link: Mutex::new(Link::new(transport, early)),
         }
     }

@@ -126,11 +126,6 @@ impl Table {
         self.entry(Ticket(cookie)).filter(|entry| !entry.answered).map(|entry| entry.request)
     }
 
-    /// How many requests were not answered yet, or nobody has asked for the answer.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.open().count()
-    }
-
     /// Whether large reads are in flight.
     pub(crate) fn expects_much(&self) -> bool {
         self.large > 0
