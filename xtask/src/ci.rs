@@ -48,7 +48,8 @@ const STAGES: [Stage; 12] = [
 
 /// The Rust that distributions have: for the crates that say so in their manifests.
 const OLD_RUST: &str = "1.85";
-const OLD_RUST_PACKAGES: [&str; 4] = ["nbd-proto", "nbdkit-plugin", "nbdkit-filter", "nbdkit-secret"];
+const OLD_RUST_PACKAGES: [&str; 5] =
+    ["nbd-proto", "nbd-tls", "nbdkit-plugin", "nbdkit-filter", "nbdkit-secret"];
 const PROBE: &str = "nbd-proto/nostd-probe/Cargo.toml";
 
 pub fn run(options: &Options) -> Result {

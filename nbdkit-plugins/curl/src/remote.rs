@@ -23,7 +23,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -50,6 +50,8 @@ pub(crate) struct Remote {
     timeout: Option<Duration>,
     connections: usize,
     turns: Semaphore,
+    /// How many requests wait for a turn.
+    waiting: AtomicUsize,
     /// The server has spoken HTTP/2.
     shares: AtomicBool,
 }
@@ -123,6 +125,7 @@ impl Remote {
             timeout: (params.timeout > 0).then(|| Duration::from_secs(params.timeout.into())),
             connections,
             turns: Semaphore::new(connections),
+            waiting: AtomicUsize::new(0),
             shares: AtomicBool::new(false),
         })
     }
@@ -130,7 +133,9 @@ impl Remote {
     /// Does `work`, one request with its whole answer, when there is a connection for it, and not for longer than
     /// `timeout`. `work` must not wait for another turn.
     pub(crate) async fn turn<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.waiting.fetch_add(1, Relaxed);
         let turn = self.turns.acquire().await;
+        self.waiting.fetch_sub(1, Relaxed);
         let _turn = turn.map_err(|_| Error::new(EIO, "the plugin has been stopped"))?;
         let result = match self.timeout {
             None => work.await,
@@ -142,9 +147,11 @@ impl Remote {
                 ))
             }),
         };
-        // The library takes a connection back in a task of its own, just after the answer has ended. Who came before that
-        // would open another one.
-        tokio::task::yield_now().await;
+        // The library takes a connection back in a task of its own, just after the answer has ended. Who has the next turn
+        // before that would open another one.
+        if self.waiting.load(Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
         result
     }
 

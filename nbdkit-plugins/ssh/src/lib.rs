@@ -16,6 +16,7 @@ mod promise;
 mod pump;
 mod remote;
 mod target;
+mod traffic;
 mod values;
 mod wire;
 

@@ -4,8 +4,9 @@
 use crate::{
     lane::{Lane, Limits},
     login::login,
-    pump::{Pump, Traffic, refused},
+    pump::Pump,
     target::Target,
+    traffic::{Traffic, refused},
     wire::{self, Attributes, Reply, Request, Status, access, code},
 };
 use async_io::Async;
@@ -102,12 +103,11 @@ impl Remote {
             session: self.session,
             channel: self.channel,
             socket: self.socket,
-            handle: self.handle,
             timeout: target.timeout,
             host: target.host.clone(),
             connection: connection.clone(),
             log: log.clone(),
-            traffic: Traffic::new(shared, self.next_id),
+            traffic: Traffic::new(shared, self.handle, self.next_id),
         };
         (lane, pump)
     }

@@ -288,3 +288,26 @@ fn bad_parameters() {
     );
     assert!(refusal("cow-on-cache", "/file").starts_with("cow-on-cache: could not decipher boolean"));
 }
+
+#[test]
+fn what_becomes_of_blocks_is_told_on_demand() {
+    for (params, told) in [
+        (&[][..], &[][..]),
+        (
+            &[("-D verbose", "1")],
+            &[
+                "cow[1]: written as a whole: 65536 bytes at offset 65536",
+                "cow[1]: copied: 65536 bytes at offset 0",
+                "cow[1]: zeroes: 131072 bytes at offset 131072",
+            ],
+        ),
+    ] {
+        let chain = Chain::new(params);
+        let disk = chain.open();
+        chain.write(&*disk, BLOCK, &[1; BLOCK as usize]);
+        chain.write(&*disk, 1, &[1]);
+        chain.write(&*disk, 2, &[1]);
+        chain.zero(&*disk, 2 * BLOCK, 2 * BLOCK);
+        assert_eq!(chain.bench.lines(), told);
+    }
+}
