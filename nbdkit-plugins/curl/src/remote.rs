@@ -23,7 +23,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -50,8 +50,6 @@ pub(crate) struct Remote {
     timeout: Option<Duration>,
     connections: usize,
     turns: Semaphore,
-    /// How many requests wait for a turn.
-    waiting: AtomicUsize,
     /// The server has spoken HTTP/2.
     shares: AtomicBool,
 }
@@ -125,7 +123,6 @@ impl Remote {
             timeout: (params.timeout > 0).then(|| Duration::from_secs(params.timeout.into())),
             connections,
             turns: Semaphore::new(connections),
-            waiting: AtomicUsize::new(0),
             shares: AtomicBool::new(false),
         })
     }
@@ -133,11 +130,17 @@ impl Remote {
     /// Does `work`, one request with its whole answer, when there is a connection for it, and not for longer than
     /// `timeout`. `work` must not wait for another turn.
     pub(crate) async fn turn<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.waiting.fetch_add(1, Relaxed);
-        let turn = self.turns.acquire().await;
-        self.waiting.fetch_sub(1, Relaxed);
-        let _turn = turn.map_err(|_| Error::new(EIO, "the plugin has been stopped"))?;
-        let result = match self.timeout {
+        let _turn = match self.turns.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) => {
+                let turn = self.turns.acquire().await;
+                // The library takes a connection back in a task of its own, just after the answer has ended. Who comes
+                // before that opens another one.
+                tokio::task::yield_now().await;
+                turn.map_err(|_| Error::new(EIO, "the plugin has been stopped"))?
+            }
+        };
+        match self.timeout {
             None => work.await,
             Some(timeout) => tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
                 let seconds = timeout.as_secs();
@@ -146,13 +149,7 @@ impl Remote {
                     format!("Timeout was reached: no answer in {seconds} s, as timeout= allows"),
                 ))
             }),
-        };
-        // The library takes a connection back in a task of its own, just after the answer has ended. Who has the next turn
-        // before that would open another one.
-        if self.waiting.load(Relaxed) > 0 {
-            tokio::task::yield_now().await;
         }
-        result
     }
 
     /// Asks, and returns the head of the answer, whatever it says.

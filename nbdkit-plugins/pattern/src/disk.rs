@@ -2,6 +2,7 @@
 //! [`PatternDisk`]: reads the pattern, and compares to it what is written.
 
 use crate::pattern::Pattern;
+use nbdkit_computed_bytes::{Computed, run};
 use nbdkit_plugin::*;
 
 pub(crate) struct PatternDisk {
@@ -9,9 +10,6 @@ pub(crate) struct PatternDisk {
     pattern: Pattern,
     pool: Pool,
 }
-
-/// More bytes than this take longer than a hop to another thread, and other requests should not wait for them.
-const HOP: usize = 1 << 20;
 
 impl PatternDisk {
     /// `size` in bytes.
@@ -24,11 +22,6 @@ impl PatternDisk {
         }
         PatternDisk { info, pattern, pool }
     }
-}
-
-/// Runs `work` on `len` bytes here or on another thread.
-fn run<T: Send + 'static>(len: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Op<'static, T> {
-    if len <= HOP { Op::now(work) } else { Op::blocking(work) }
 }
 
 impl Disk for PatternDisk {

@@ -2,6 +2,7 @@
 //! [`RandomDisk`]: reads the noise, and compares to it what is written.
 
 use crate::noise::Noise;
+use nbdkit_computed_bytes::{Computed, run};
 use nbdkit_plugin::*;
 
 pub(crate) struct RandomDisk {
@@ -9,9 +10,6 @@ pub(crate) struct RandomDisk {
     noise: Noise,
     pool: Pool,
 }
-
-/// More bytes than this take longer than a hop to another thread, and other requests should not wait for them.
-const HOP: usize = 1 << 20;
 
 impl RandomDisk {
     /// `size` in bytes.
@@ -24,11 +22,6 @@ impl RandomDisk {
         }
         RandomDisk { info, noise, pool }
     }
-}
-
-/// Runs `work` on `len` bytes here or on another thread.
-fn run<T: Send + 'static>(len: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Op<'static, T> {
-    if len <= HOP { Op::now(work) } else { Op::blocking(work) }
 }
 
 impl Disk for RandomDisk {

@@ -2,6 +2,7 @@
 //! What is this plugin's own: the bytes of a seed, and that writes are compared to them.
 
 use super::*;
+use nbdkit_computed_bytes::Computed;
 use nbdkit_plugin::conformance::{Content, Kit};
 
 fn bytes(seed: u32, offset: u64, len: usize) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //! [`SparseDisk`]: reads the image, and compares to it what is written.
 
 use crate::image::Image;
+use nbdkit_computed_bytes::{Computed, run};
 use nbdkit_plugin::*;
 
 pub(crate) struct SparseDisk {
@@ -9,9 +10,6 @@ pub(crate) struct SparseDisk {
     image: Image,
     pool: Pool,
 }
-
-/// More bytes than this take longer than a hop to another thread, and other requests should not wait for them.
-const HOP: usize = 1 << 20;
 
 impl SparseDisk {
     /// `size` in bytes.
@@ -25,11 +23,6 @@ impl SparseDisk {
         }
         SparseDisk { info, image, pool }
     }
-}
-
-/// Runs `work` on `len` bytes here or on another thread.
-fn run<T: Send + 'static>(len: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Op<'static, T> {
-    if len <= HOP { Op::now(work) } else { Op::blocking(work) }
 }
 
 impl Disk for SparseDisk {

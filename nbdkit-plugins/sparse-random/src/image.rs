@@ -2,11 +2,12 @@
 //! [`Image`]: the bytes of the disk, data and holes, and comparing to them.
 
 use crate::{
-    content::{Content, draw},
+    content::Content,
     layout::Layout,
     values::{Block, Percent, RunLength},
 };
-use nbdkit_plugin::{Data, EIO, Error, Extent, Extents, Pool, Result, Run, Span};
+use nbdkit_computed_bytes::{Computed, SplitMix64};
+use nbdkit_plugin::{Data, Extent, Extents, Pool, Result, Run, Span};
 
 /// The bytes that belong to a seed and the other parameters are a promise: change them only with a new version that
 /// says so.
@@ -33,7 +34,7 @@ impl Image {
         random: bool,
     ) -> Image {
         // Two sequences that have nothing to do with each other.
-        let [place, key] = [0, 1].map(|number| draw(seed.into(), number));
+        let [place, key] = [0, 1].map(|number| SplitMix64(SplitMix64(seed.into()).nth(number)));
         Image {
             layout: Layout::new(size, place, percent, run, block),
             content: Content { key, block: block.0, random },
@@ -72,7 +73,21 @@ impl Image {
         }
     }
 
-    /// Fills `buf` with what is at `offset`, holes as zeroes.
+    /// Where the holes are in `span`, or from its start on.
+    pub(crate) fn extents(&self, span: Span, only_first: bool) -> Extents {
+        let mut extents = Extents::new();
+        for (part, data) in self.layout.parts(span).take(MOST) {
+            if only_first && extents.iter().any(|extent| extent.hole == data) {
+                break;
+            }
+            extents.push(if data { Extent::data(part.len) } else { Extent::hole(part.len) });
+        }
+        extents
+    }
+}
+
+impl Computed for Image {
+    /// Holes are zeroes.
     fn fill(&self, buf: &mut [u8], offset: u64) {
         let mut rest = buf;
         for (part, data) in self.layout.parts(Span::new(offset, rest.len() as u64)) {
@@ -86,48 +101,10 @@ impl Image {
         }
     }
 
-    /// Where the holes are in `span`, or from its start on.
-    pub(crate) fn extents(&self, span: Span, only_first: bool) -> Extents {
-        let mut extents = Extents::new();
-        for (part, data) in self.layout.parts(span).take(MOST) {
-            if only_first && extents.iter().any(|extent| extent.hole == data) {
-                break;
-            }
-            extents.push(if data { Extent::data(part.len) } else { Extent::hole(part.len) });
-        }
-        extents
-    }
-
-    /// Compares `data` to what is at `offset`.
-    ///
-    /// # Errors
-    /// `EIO` when they differ; names the first byte that does.
-    pub(crate) fn compare(&self, data: &[u8], mut offset: u64) -> Result<()> {
-        let mut want = [0; PIECE];
-        for piece in data.chunks(PIECE) {
-            let want = &mut want[..piece.len()];
-            self.fill(want, offset);
-            if let Some(odd) = piece.iter().zip(&*want).position(|(byte, want)| byte != want) {
-                let (at, byte, want) = (offset + odd as u64, piece[odd], want[odd]);
-                return Err(Error::new(
-                    EIO,
-                    format!(
-                        "data written does not match expected: the byte at offset {at} is {byte:#04x}, should be {want:#04x}"
-                    ),
-                ));
-            }
-            offset += PIECE as u64;
-        }
-        Ok(())
-    }
-
-    /// Compares zeroes to what is in `span`: it fails within the first few bytes of data.
-    ///
-    /// # Errors
-    /// As [`compare`](Image::compare).
-    pub(crate) fn compare_zeroes(&self, span: Span) -> Result<()> {
-        let data = self.layout.parts(span).filter(|(_, data)| *data);
-        data.map(|(part, _)| part).try_for_each(|part| {
+    /// It fails within the first few bytes of data.
+    fn compare_zeroes(&self, span: Span) -> Result<()> {
+        let mut data = self.layout.parts(span).filter(|(_, data)| *data).map(|(part, _)| part);
+        data.try_for_each(|part| {
             (part.offset..part.end()).step_by(PIECE).try_for_each(|at| {
                 let len = (part.end() - at).min(PIECE as u64);
                 self.compare(&[0; PIECE][..len as usize], at)

@@ -5,15 +5,13 @@
 //! one stretch of random length at a random place. So what is at an offset is known without looking at what is before
 //! it, and a disk of any size needs no memory.
 
-use crate::{
-    content::draw,
-    values::{Block, Percent, RunLength},
-};
+use crate::values::{Block, Percent, RunLength};
+use nbdkit_computed_bytes::SplitMix64;
 use nbdkit_plugin::Span;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
-    key: u64,
+    key: SplitMix64,
     /// Bytes.
     block: u64,
     /// Blocks.
@@ -24,7 +22,13 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// For a disk of `size` bytes.
-    pub(crate) fn new(size: u64, key: u64, percent: Percent, run: RunLength, Block(block): Block) -> Layout {
+    pub(crate) fn new(
+        size: u64,
+        key: SplitMix64,
+        percent: Percent,
+        run: RunLength,
+        Block(block): Block,
+    ) -> Layout {
         let (share, all) = (u128::from(percent.0), u128::from(Percent::ALL));
         let run = u128::from(run.0.div_ceil(block));
         let blocks = u128::from(size.div_ceil(block).max(1));
@@ -49,7 +53,7 @@ impl Layout {
 
     /// Where the data of slot `number` is: its first block within the slot, and how many.
     fn data(&self, number: u64) -> (u64, u64) {
-        let mut draws = (0..).map(|which| draw(self.key ^ which, number));
+        let mut draws = (0..).map(|which| SplitMix64(self.key.0 ^ which).nth(number));
         // Up to but not including `limit`, which is not 0.
         let mut below = |limit: u64| draws.next().unwrap_or(0) % limit;
         let all = u128::from(Percent::ALL);

@@ -3,6 +3,7 @@
 //! writes are compared.
 
 use super::*;
+use nbdkit_computed_bytes::Computed;
 use nbdkit_plugin::conformance::{Content, Kit};
 use std::ffi::OsStr;
 

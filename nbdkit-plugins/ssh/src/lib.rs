@@ -10,6 +10,7 @@ mod expand;
 mod known_hosts;
 mod lane;
 mod lanes;
+mod link;
 mod login;
 mod pattern;
 mod promise;

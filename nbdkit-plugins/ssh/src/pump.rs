@@ -4,16 +4,14 @@
 //! libssh2 has an SFTP client of its own, but that does one thing at a time, and reads ahead four times what was asked
 //! for; so only its SSH channel is used here.
 
-use crate::traffic::Traffic;
-use async_io::{Async, Timer};
+use crate::{link::Link, traffic::Traffic};
+use async_io::Timer;
 use futures_lite::{FutureExt, future::yield_now};
 use nbdkit_plugin::{Connection, Log};
-use ssh2::{BlockDirections, Channel, Session};
+use ssh2::BlockDirections;
 use std::{
     future::pending,
     io::{self, Read, Write},
-    net::TcpStream,
-    sync::Arc,
     time::Duration,
 };
 
@@ -22,9 +20,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 /// Moves bytes until the lane is closed, or the session lost.
 pub(crate) struct Pump {
-    pub(crate) session: Session,
-    pub(crate) channel: Channel,
-    pub(crate) socket: Arc<Async<TcpStream>>,
+    pub(crate) link: Link,
     /// A server that says nothing for so long, while something is asked of it, is lost.
     pub(crate) timeout: Option<Duration>,
     /// For messages.
@@ -52,8 +48,6 @@ impl Pump {
             self.log.debug(format_args!("{why}"));
             self.traffic.shared.lose(&why);
         }
-        // A farewell is polite, and nothing depends on it.
-        let _ = self.session.disconnect(None, "", None);
     }
 
     async fn work(&mut self) -> Result<(), String> {
@@ -78,7 +72,7 @@ impl Pump {
     fn send(&mut self) -> Result<(), String> {
         while !self.traffic.unsent().is_empty() {
             // After WouldBlock libssh2 wants to see the same bytes again: they stay where they are.
-            match self.channel.write(self.traffic.unsent()) {
+            match self.link.channel.write(self.traffic.unsent()) {
                 Ok(0) => break,
                 Ok(sent) => self.traffic.has_sent(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -92,7 +86,7 @@ impl Pump {
     fn receive(&mut self) -> Result<bool, String> {
         let room = self.traffic.room();
         let space = room.len();
-        match self.channel.read(room) {
+        match self.link.channel.read(room) {
             Ok(0) => Err("the server has closed it".to_owned()),
             Ok(received) => self.traffic.has_received(received).map(|()| received == space),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -105,11 +99,11 @@ impl Pump {
     fn could_send(&self) -> bool {
         !self.traffic.unsent().is_empty()
             && !self.waits_to_write()
-            && self.channel.write_window().remaining > 0
+            && self.link.channel.write_window().remaining > 0
     }
 
     fn waits_to_write(&self) -> bool {
-        matches!(self.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
+        matches!(self.link.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
     }
 
     /// Sleeps until the socket is ready or something is asked.
@@ -119,10 +113,10 @@ impl Pump {
             news.await;
             Ok(Woken::Busy)
         };
-        let readable = async { self.socket.readable().await.map(|()| Woken::Busy) };
+        let readable = async { self.link.socket.readable().await.map(|()| Woken::Busy) };
         let writable = async {
             match self.waits_to_write() {
-                true => self.socket.writable().await.map(|()| Woken::Busy),
+                true => self.link.socket.writable().await.map(|()| Woken::Busy),
                 false => pending().await,
             }
         };

@@ -3,20 +3,15 @@
 
 use crate::{
     lane::{Lane, Limits},
+    link::Link,
     login::login,
     pump::Pump,
     target::Target,
     traffic::{Traffic, refused},
     wire::{self, Attributes, Reply, Request, Status, access, code},
 };
-use async_io::Async;
 use nbdkit_plugin::{Connection, EACCES, EINVAL, EIO, Error, Log, Result};
-use ssh2::{Channel, Session};
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-    sync::Arc,
-};
+use std::io::{self, Read, Write};
 
 /// What every server takes, in bytes (draft-ietf-secsh-filexfer-02, section 3).
 const LEAST: usize = 32 << 10;
@@ -43,9 +38,7 @@ pub(crate) enum How {
 
 /// An open file.
 pub(crate) struct Remote {
-    session: Session,
-    channel: Channel,
-    socket: Arc<Async<TcpStream>>,
+    link: Link,
     handle: Vec<u8>,
     next_id: u32,
     limits: Limits,
@@ -64,13 +57,10 @@ impl Remote {
         let (session, socket) = login(target, log)?;
         let no_sftp = |why: &str| Error::new(EIO, format!("{}: failed to start SFTP: {why}", target.host));
         let channel = session.channel_open("session", WINDOW, LEAST as u32, None);
-        let mut channel = channel.map_err(|error| no_sftp(error.message()))?;
-        channel.subsystem("sftp").map_err(|error| no_sftp(error.message()))?;
+        let channel = channel.map_err(|error| no_sftp(error.message()))?;
         let openssh = session.banner_bytes().is_some_and(|banner| banner.windows(7).any(|w| w == b"OpenSSH"));
         let mut remote = Remote {
-            session,
-            channel,
-            socket,
+            link: Link { session, channel, socket },
             handle: Vec::new(),
             next_id: 1,
             limits: Limits { read: LEAST, write: LEAST },
@@ -79,6 +69,7 @@ impl Remote {
             sync: false,
             openssh,
         };
+        remote.link.channel.subsystem("sftp").map_err(|error| no_sftp(error.message()))?;
         remote.greet().map_err(|error| no_sftp(&error.to_string()))?;
         remote.open_file(&target.path, how).map_err(|error| {
             let purpose = match how {
@@ -97,12 +88,10 @@ impl Remote {
 
     /// The lane to the file, and what moves its bytes.
     pub(crate) fn start(self, target: &Target, connection: &Connection, log: &Log) -> (Lane, Pump) {
-        self.session.set_blocking(false);
+        self.link.session.set_blocking(false);
         let (lane, shared) = Lane::new(self.limits);
         let pump = Pump {
-            session: self.session,
-            channel: self.channel,
-            socket: self.socket,
+            link: self.link,
             timeout: target.timeout,
             host: target.host.clone(),
             connection: connection.clone(),
@@ -113,7 +102,7 @@ impl Remote {
     }
 
     fn greet(&mut self) -> Result<()> {
-        self.channel.write_all(&wire::HELLO).map_err(Error::from)?;
+        self.link.channel.write_all(&wire::HELLO).map_err(Error::from)?;
         let packet = self.receive()?;
         let extensions = wire::hello(&packet).map_err(nonsense)?;
         let knows = |name: &str| extensions.contains(&name.as_bytes());
@@ -190,7 +179,7 @@ impl Remote {
         self.next_id += 1;
         let mut packet = Vec::new();
         request.write(id, &mut packet);
-        self.channel.write_all(&packet).map_err(Error::from)?;
+        self.link.channel.write_all(&packet).map_err(Error::from)?;
         let packet = self.receive()?;
         match wire::reply(&packet).map_err(nonsense)? {
             (replied, _) if replied == id => Ok(packet),
@@ -208,7 +197,7 @@ impl Remote {
     }
 
     fn fill(&mut self, buf: &mut [u8]) -> Result<()> {
-        self.channel.read_exact(buf).map_err(|error| match error.kind() {
+        self.link.channel.read_exact(buf).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::new(EIO, "the server has closed the session"),
             _ => Error::from(error),
         })
