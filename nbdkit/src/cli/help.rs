@@ -161,7 +161,7 @@ mod tests {
             "\nListening:\n  -i, --ipaddr <ADDRESS>    Listen on this address",
             "\n  -4, --ipv4-only           Listen on IPv4 addresses only\n",
             "\n      --tls off|on|require  Whether clients",
-            "(default: 16)\n",
+            "(default: 64)\n",
             "\n      --selinux-label <LABEL>\n                            SELinux label of the socket\n",
             "\nPlugins:\n  disk    a disk for tests\n",
             "\nFilters:\n  inner   lets everything pass\n",
