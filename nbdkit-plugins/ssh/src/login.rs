@@ -58,7 +58,8 @@ fn connect(target: &Target) -> Result<TcpStream> {
             Ok(socket) => {
                 // A small request must not wait for the acknowledgement of the one before.
                 socket.set_nodelay(true).map_err(failed)?;
-                let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 6);
+                let keepalive =
+                    TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 6).with_retries(6);
                 SockRef::from(&socket).set_tcp_keepalive(&keepalive).map_err(failed)?;
                 return Ok(socket);
             }

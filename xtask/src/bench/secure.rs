@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The load's end of a TLS connection, and the certificates that all servers show.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -24,7 +25,8 @@ impl Secured {
     /// Shakes hands; the socket blocks.
     pub fn begin(socket: UnixStream, certificates: &Path) -> Result<Secured> {
         let trusted = ClientCertificates { directory: Some(certificates), verify: true };
-        let connector = Connector::certificates(trusted, &Priority::default()).map_err(tls)?;
+        let only: Priority = "NORMAL:-AES-128-GCM:-CHACHA20-POLY1305".parse().map_err(tls)?;
+        let connector = Connector::certificates(trusted, &only).map_err(tls)?;
         let mut secured = Secured { socket, engine: connector.connect("localhost").map_err(tls)? };
         while secured.engine.is_handshaking() {
             secured.flush().context("TLS handshake")?;
@@ -102,6 +104,7 @@ pub fn certificates(folder: &Path) -> Result {
     for (name, text) in files {
         let path = folder.join(name);
         fs::write(&path, text).context(path.display())?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).context(path.display())?;
     }
     Ok(())
 }
