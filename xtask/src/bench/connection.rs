@@ -62,7 +62,11 @@ pub struct Connection {
 impl Connection {
     /// Opens the default export: structured replies, as the clients in use negotiate them, and no extended headers.
     pub fn open(address: &Address) -> Result<Connection> {
-        let mut stream = Stream::connect(address).context(address)?;
+        Connection::over(Stream::connect(address).context(address)?, address)
+    }
+
+    /// As [`open`](Self::open), where the server at `address` has just been connected to.
+    pub fn over(mut stream: Stream, address: &Address) -> Result<Connection> {
         let mut inbox = Inbox::new();
         let tls = if matches!(address, Address::Tls { .. }) { Tls::Required } else { Tls::Off };
         let mut handshake = Handshake::new(Config::new("").extended_headers(false).tls(tls));
@@ -102,7 +106,7 @@ impl Drop for Connection {
 }
 
 impl Stream {
-    fn connect(address: &Address) -> io::Result<Stream> {
+    pub fn connect(address: &Address) -> io::Result<Stream> {
         Ok(match address {
             Address::Unix(path) | Address::Tls { socket: path, .. } => {
                 let stream = UnixStream::connect(path)?;

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use super::connection::{Address, Connection};
+use super::connection::{Address, Connection, Stream};
 use super::contender::Contender;
 use super::export::Export;
 use super::secure;
@@ -98,15 +98,16 @@ impl Server {
         let mut server = Server { child, address };
         let began = Instant::now();
         loop {
-            let why = match Connection::open(&server.address) {
-                Ok(_) => return Ok(server),
+            // Nobody listens before the server is ready: only a refused connection is worth another attempt.
+            let why = match Stream::connect(&server.address) {
+                Ok(stream) => return Connection::over(stream, &server.address).map(|_| server),
                 Err(why) => why,
             };
             let ended = server.child.try_wait().context(line(&command))?;
             if ended.is_some() || began.elapsed() > PATIENCE {
                 let said = fs::read_to_string(log).unwrap_or_default();
                 let said = said.lines().last().unwrap_or("it said nothing");
-                return Err(format!("{} does not serve ({said}; {why:?})", line(&command)).into());
+                return Err(format!("{} does not serve ({said}; {why})", line(&command)).into());
             }
             sleep(Duration::from_millis(2));
         }
