@@ -14,6 +14,8 @@ const LEAST_ROOM: usize = 16 << 10;
 const MOST_INPUT: usize = 256 << 10;
 /// No more is encrypted while so much waits to be sent; and then so much more at once that a reply of 256 KiB and its head leave together.
 const MOST_OUTPUT: usize = 256 << 10;
+/// With so much waiting the peer has had answers to updates of keys, and does not read: OpenSSL would go on without end.
+const MOST_ANSWERS: usize = 2 * MOST_OUTPUT;
 
 /// One TLS connection, either half: a state machine that owns no socket.
 ///
@@ -236,8 +238,13 @@ impl Engine {
         // A record is 18 KiB at most: this is a message of the handshake, in crumbs.
         let stuck =
             matches!(self.state, State::Handshaking | State::Open) && self.wire.input.len() >= MOST_INPUT;
-        if stuck && self.failure.is_none() {
-            let why = "peer sent a TLS handshake message in too many pieces";
+        let flooded = self.wire.output.len() > MOST_ANSWERS;
+        let why = match (stuck, flooded) {
+            (true, _) => Some("peer sent a TLS handshake message in too many pieces"),
+            (_, true) => Some("peer asks for new TLS keys and does not read the answers"),
+            _ => None,
+        };
+        if let (Some(why), None) = (why, &self.failure) {
             self.failure = Some(Error::new(ErrorKind::Protocol, why));
         }
         match &self.failure {
@@ -293,3 +300,6 @@ impl fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

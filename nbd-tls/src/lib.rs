@@ -13,6 +13,7 @@ mod library;
 mod name;
 mod pem;
 mod priority;
+mod private_key;
 mod psk;
 mod session;
 

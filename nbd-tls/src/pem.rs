@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Files of certificates, keys and revocations.
 
-use crate::{Error, ErrorKind, error};
+use crate::{Error, ErrorKind, error, private_key::PrivateKey};
 use rustls::{RootCertStore, crypto::ring::sign::any_supported_type, sign::CertifiedKey};
 use rustls_pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
+    CertificateDer, CertificateRevocationListDer,
     pem::{Error as PemError, PemObject},
 };
 use std::{
@@ -86,13 +86,8 @@ pub(crate) fn pair(
 ) -> Result<CertifiedKey, Error> {
     let chain = certificates(certificate)?;
     let (bytes, mode) = read(key)?;
-    let der = PrivateKeyDer::from_pem_slice(&bytes).map(Zeroizing::new).map_err(|error| match error {
-        PemError::NoItemsFound if bytes.windows(9).any(|word| word == b"ENCRYPTED") => {
-            malformed(key, "the private key is encrypted: decrypt it, nobody can be asked for its password")
-        }
-        error => malformed(key, format_args!("no private key in PEM format: {error}")),
-    })?;
-    let signer = any_supported_type(&der).map_err(|error| malformed(key, error))?;
+    let read = PrivateKey::from_pem(&bytes).map_err(|error| malformed(key, error))?;
+    let signer = any_supported_type(&read.der()).map_err(|error| malformed(key, error))?;
     let pair = CertifiedKey::new(chain, signer);
     match pair.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}

@@ -6,6 +6,7 @@ mod certificates;
 mod data;
 mod folders;
 mod hostile;
+mod new_keys;
 mod pipe;
 mod pki;
 #[cfg(feature = "psk")]
@@ -23,6 +24,16 @@ fn a_build_without_keys_says_so() {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert_eq!(error.to_string(), "this build has no TLS-PSK (feature tls-psk)");
     }
+}
+
+/// Other users of rustls in the same program choose for themselves.
+#[test]
+fn nothing_is_chosen_for_the_whole_process() {
+    let pki = pki::Pki::new("CA");
+    let (acceptor, connector) =
+        (pki.acceptor(&pki::LEAF, true, "NORMAL"), pki.connector(Some(&pki::LEAF), true, "NORMAL"));
+    pipe::Pair::new(&acceptor, &connector, "localhost").expect();
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
 }
 
 /// An engine may be part of a future that hops between threads.

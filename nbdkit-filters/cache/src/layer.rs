@@ -17,6 +17,8 @@ pub(crate) struct Cached {
     pub(crate) pool: Pool,
     pub(crate) connection: Connection,
     pub(crate) log: Log,
+    /// Whether to tell what happens.
+    pub(crate) verbose: bool,
     pub(crate) gone: AtomicBool,
 }
 
@@ -82,6 +84,13 @@ impl Layer for Cached {
 }
 
 impl Cached {
+    /// Tells what happens to `span`, if that is wanted.
+    pub(crate) fn say(&self, what: &str, span: Span) {
+        if self.verbose {
+            self.log.debug(format_args!("{what}: {} bytes at offset {}", span.len, span.offset));
+        }
+    }
+
     /// Whether the last client of the export goes with this.
     fn leave(&self) -> bool {
         !self.gone.swap(true, SeqCst) && self.export.leave()

@@ -50,6 +50,13 @@ params! {
     }
 }
 
+params! {
+    struct DebugFlags {
+        /// Shows what is read from where, what is kept and written, and which blocks are reclaimed.
+        "verbose" => verbose: i32 = 0,
+    }
+}
+
 /// How many exports may be cached, each of which costs memory.
 const MOST_EXPORTS: usize = 1 << 16;
 
@@ -57,6 +64,7 @@ const MOST_EXPORTS: usize = 1 << 16;
 #[derive(Default)]
 pub struct Cache {
     params: Params,
+    debug: DebugFlags,
     /// From `get_ready` on.
     storage: Option<Arc<Storage>>,
     /// From `after_fork` on.
@@ -72,6 +80,10 @@ struct Exports {
 }
 
 impl Filter for Cache {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -122,6 +134,7 @@ impl Filter for Cache {
                 pool: connection.pool().clone(),
                 connection,
                 log,
+                verbose: self.debug.verbose != 0,
                 gone: AtomicBool::new(false),
             })
         })

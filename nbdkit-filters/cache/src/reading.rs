@@ -59,6 +59,7 @@ impl Cached {
                 return Ok(());
             }
             reserved.publish(some, false);
+            self.say("fetched", self.export.span(some));
         }
         Ok(())
     }
@@ -68,6 +69,7 @@ impl Cached {
         let mut runs = Vec::new();
         for (run, slot) in self.storage.find(self.export.around(span)) {
             let part = self.export.part(run, span);
+            self.say(if slot.is_some() { "read from the cache" } else { "read from the disk behind" }, part);
             let data = match slot {
                 Some(slot) => {
                     let within = Span::new(part.offset - self.export.span(run).offset, part.len);

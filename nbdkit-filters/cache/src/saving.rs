@@ -39,6 +39,7 @@ impl Cached {
         while let Some(run) = self.first_dirty(rest) {
             self.write_back(run).await?;
             self.storage.table().mark(run, false);
+            self.say("written back", self.export.span(run));
             rest.first = run.end;
         }
         Ok(())
@@ -83,6 +84,8 @@ impl Cached {
             self.save_claimed(block).await?;
         }
         self.storage.forget(block, false).await;
+        let what = if block.export == self.export.id { "reclaimed" } else { "reclaimed from another export" };
+        self.say(what, Span::new(block.first * self.storage.block, self.storage.block));
         Ok(true)
     }
 }

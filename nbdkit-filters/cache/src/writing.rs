@@ -23,6 +23,7 @@ impl Cached {
         }
         for (run, slot) in self.storage.find(blocks) {
             let part = self.export.part(run, span);
+            self.say(if through { "written through" } else { "written to the cache" }, part);
             let data = cut(&data, offset, part);
             match slot {
                 Some(slot) => self.overwrite(run, slot, part, data, !through).await?,

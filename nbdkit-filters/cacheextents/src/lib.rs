@@ -13,14 +13,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub static FILTER: FilterEntry =
     FilterEntry::new::<Cacheextents>("cacheextents", "keep the last answer about extents");
 
+params! {
+    struct DebugFlags {
+        /// Shows what is answered from memory, what the disk behind is asked, and when its answer is forgotten.
+        "cache" => cache: i32 = 0,
+    }
+}
+
 /// The filter.
 #[derive(Default)]
-pub struct Cacheextents;
+pub struct Cacheextents {
+    debug: DebugFlags,
+}
 
 impl Filter for Cacheextents {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn open(self: Arc<Self>, next: Next, req: OpenRequest) -> Opened {
+        let verbose = (self.debug.cache != 0).then(|| req.log().clone());
         next.open(req).map(|disk| match disk.info().extents {
-            true => Ok(layer(Remembering { next: disk, memory: Mutex::default() })),
+            true => Ok(layer(Remembering { next: disk, memory: Mutex::default(), verbose })),
             false => Ok(disk),
         })
     }
@@ -29,6 +43,8 @@ impl Filter for Cacheextents {
 struct Remembering {
     next: Arc<dyn Disk>,
     memory: Mutex<Memory>,
+    /// Where to tell what happens, if that is wanted.
+    verbose: Option<Log>,
 }
 
 #[derive(Default)]
@@ -49,8 +65,16 @@ impl Remembering {
     /// tell of the time before, and must be forgotten too.
     fn forget(&self) {
         let mut memory = self.memory();
-        memory.known = None;
         memory.changes += 1;
+        if let (Some(_), Some(log)) = (memory.known.take(), &self.verbose) {
+            log.debug(format_args!("forgotten: the disk has changed"));
+        }
+    }
+
+    fn say(&self, what: &str, span: Span) {
+        if let Some(log) = &self.verbose {
+            log.debug(format_args!("{what}: {} bytes at offset {}", span.len, span.offset));
+        }
     }
 }
 
@@ -75,10 +99,12 @@ impl Layer for Remembering {
         let changes = {
             let memory = self.memory();
             if let Some(extents) = memory.known.as_ref().and_then(|known| known.within(span, flags)) {
+                self.say("answered from memory", span);
                 return Op::ok(extents);
             }
             memory.changes
         };
+        self.say("asked the disk behind", span);
         // Even if one is enough this time: the others come at the same price.
         let all = Flags { req_one: false, ..flags };
         self.next.extents(span, all).map(move |extents| {

@@ -133,9 +133,13 @@ struct Chain {
 
 impl Chain {
     fn new(has_extents: bool) -> Chain {
+        Chain::with(has_extents, &[])
+    }
+
+    fn with(has_extents: bool, params: &[(&str, &str)]) -> Chain {
         let (bench, behind) = (Bench::default(), Behind::new(has_extents));
         let plugin = Next::plugin("behind", Arc::new(Opener(behind.clone())));
-        Chain { next: bench.filter::<Cacheextents>("cacheextents", &[], plugin).unwrap(), bench, behind }
+        Chain { next: bench.filter::<Cacheextents>("cacheextents", params, plugin).unwrap(), bench, behind }
     }
 }
 
@@ -202,6 +206,33 @@ fn a_change_makes_it_ask_again() {
         extents(&*disk, BLOCK, 1, true).await;
         assert_eq!(chain.behind.asked(), 0, "a read changes nothing");
     });
+}
+
+#[test]
+fn what_it_does_is_told_on_demand() {
+    for (params, told) in [
+        (&[][..], &[][..]),
+        (
+            &[("-D cache", "1")],
+            &[
+                "cacheextents[1]: asked the disk behind: 4096 bytes at offset 4096",
+                "cacheextents[1]: answered from memory: 1 bytes at offset 8191",
+                "cacheextents[1]: forgotten: the disk has changed",
+                "cacheextents[1]: asked the disk behind: 1 bytes at offset 8191",
+            ],
+        ),
+    ] {
+        let chain = Chain::with(true, params);
+        chain.bench.run(async {
+            let disk = chain.next.open(chain.bench.request(1, "")).await.unwrap();
+            extents(&*disk, BLOCK, BLOCK, false).await;
+            extents(&*disk, 2 * BLOCK - 1, 1, true).await;
+            disk.pwrite(Buf::from(vec![7]), BLOCK, Flags::default()).await.unwrap();
+            disk.pwrite(Buf::from(vec![7]), BLOCK, Flags::default()).await.unwrap();
+            extents(&*disk, 2 * BLOCK - 1, 1, true).await;
+        });
+        assert_eq!(chain.bench.lines(), told);
+    }
 }
 
 /// An answer that was on its way while the disk changed is not kept, whichever of the two is done first.

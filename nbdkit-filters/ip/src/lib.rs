@@ -5,12 +5,13 @@
 
 mod rule;
 mod rule_list;
+mod show;
 mod wildcard;
 
 use nbdkit_filter::*;
 use rule::{Rule, rules};
 use rule_list::RuleList;
-use std::ffi::OsStr;
+use std::{ffi::OsStr, fmt};
 
 /// How the filter is announced.
 pub static FILTER: FilterEntry = FilterEntry::new::<Ip>("ip", "let clients in by where they come from");
@@ -24,10 +25,20 @@ params! {
     }
 }
 
+params! {
+    struct DebugFlags {
+        /// Shows the rules as they were understood, and which of them decides about a client.
+        "rules" => rules: i32 = 0,
+    }
+}
+
 /// The filter.
 #[derive(Default)]
 pub struct Ip {
     params: Params,
+    debug: DebugFlags,
+    /// From the start on.
+    log: Option<Log>,
     allow: Vec<Rule>,
     deny: Vec<Rule>,
 }
@@ -50,6 +61,14 @@ enum Verdict {
 }
 
 impl Filter for Ip {
+    fn startup(&mut self, startup: &Startup) {
+        self.log = Some(startup.log.clone());
+    }
+
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -64,6 +83,14 @@ impl Filter for Ip {
         let text = values::text(value).map_err(|why| Error::invalid(format!("{key}: {why}")))?;
         list.extend(rules(key, text).map_err(Error::invalid)?);
         Ok(Taken::Yes)
+    }
+
+    fn config_complete(&mut self) -> Result<()> {
+        if let Some(log) = self.log.as_ref().filter(|_| self.debug.rules != 0) {
+            self.allow.iter().for_each(|rule| log.debug(format_args!("allow={rule}")));
+            self.deny.iter().for_each(|rule| log.debug(format_args!("deny={rule}")));
+        }
+        Ok(())
     }
 
     fn preconnect(self: Arc<Self>, next: Next, connection: Connection) -> Op<'static, ()> {
@@ -100,12 +127,14 @@ impl Ip {
     fn verdict(&self, client: Client<'_>, early: bool) -> Verdict {
         let known = matches!(client.connection.peer(), Peer::Ip(_) | Peer::Unix | Peer::Vsock { .. });
         let later = |rules: &[Rule]| early && rules.iter().any(Rule::is_about_certificates);
-        let matches = |rules: &[Rule]| rules.iter().any(|rule| rule.matches(client));
-        if matches(&self.allow) {
+        let matching = |rule: &&Rule| rule.matches(client);
+        if let Some(rule) = self.allow.iter().find(matching) {
+            self.tell(client, format_args!("let in by allow={rule}"));
             Verdict::Allowed
         } else if later(&self.allow) {
             Verdict::Later
-        } else if matches(&self.deny) {
+        } else if let Some(rule) = self.deny.iter().find(matching) {
+            self.tell(client, format_args!("sent away by deny={rule}"));
             Verdict::Denied
         } else if later(&self.deny) {
             Verdict::Later
@@ -114,6 +143,12 @@ impl Ip {
         } else {
             // There are rules, and of what kind it is nobody can tell.
             Verdict::Denied
+        }
+    }
+
+    fn tell(&self, client: Client<'_>, what: fmt::Arguments<'_>) {
+        if self.debug.rules != 0 {
+            client.connection.log().named("ip").debug(what);
         }
     }
 }

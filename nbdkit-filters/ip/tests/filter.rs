@@ -155,6 +155,29 @@ fn certificates() {
 }
 
 #[test]
+fn rules_are_told_on_demand() {
+    for (params, told) in [
+        (&[("allow", "10.0.0.0/8"), ("deny", "all")][..], &[][..]),
+        (
+            &[("-D rules", "1"), ("deny", "all"), ("allow", "10.0.0.0/8,pid:7")],
+            &[
+                "ip: allow=10.0.0.0/8",
+                "ip: allow=pid:7",
+                "ip: deny=any",
+                "ip[1]: let in by allow=10.0.0.0/8",
+                "ip[1]: sent away by deny=any",
+            ],
+        ),
+    ] {
+        let bench = Bench::default();
+        let chain = Chain { next: bench.filter::<Ip>("ip", params, memory()).unwrap(), bench };
+        assert!(chain.connects(&client(chain.bench.server(), "10.1.2.3")));
+        assert!(!chain.connects(&client(chain.bench.server(), "1.2.3.4")));
+        assert_eq!(chain.bench.lines(), told);
+    }
+}
+
+#[test]
 fn mistakes_name_the_rule() {
     let refusal = |key, value| {
         let result = Bench::default().filter::<Ip>("ip", &[(key, value)], memory());

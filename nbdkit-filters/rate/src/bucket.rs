@@ -36,6 +36,11 @@ impl Bucket {
         self.rate
     }
 
+    /// How many whole tokens are in it.
+    pub(crate) fn level(&self) -> u64 {
+        self.level as u64
+    }
+
     /// Takes all of `bits`, or nothing.
     pub(crate) fn take_all(&mut self, bits: u64, now: Instant) -> bool {
         self.fill(now);

@@ -10,7 +10,10 @@ mod values;
 
 use meter::{Both, Limit};
 use nbdkit_filter::*;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use values::Rate;
 
 /// How the filter is announced.
@@ -31,34 +34,50 @@ params! {
     }
 }
 
+params! {
+    struct DebugFlags {
+        /// Shows what is taken out of the buckets, and who waits for how long.
+        "bucket" => bucket: i32 = 0,
+    }
+}
+
 /// The filter.
 #[derive(Default)]
 pub struct RateFilter {
     params: Params,
+    debug: DebugFlags,
     /// What all connections share; `None`: there is no such limit.
     all: Option<Both>,
 }
 
 impl Filter for RateFilter {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
 
     fn get_ready(&mut self) -> Result<()> {
-        let Params { all, all_file, burst, .. } = &self.params;
-        self.all = Limit { rate: *all, file: all_file.as_deref(), burst: *burst }.meters();
+        self.all = self.limit("all", self.params.all, self.params.all_file.as_deref()).meters();
         Ok(())
     }
 
     fn open(self: Arc<Self>, next: Next, req: OpenRequest) -> Opened {
-        let Params { each, each_file, burst, .. } = &self.params;
-        let each = Limit { rate: *each, file: each_file.as_deref(), burst: *burst }.meters();
+        let each = self.limit("connection", self.params.each, self.params.each_file.as_deref()).meters();
         let limits: Vec<Both> = each.into_iter().chain(self.all.clone()).collect();
         if limits.is_empty() {
             return next.open(req);
         }
         let (connection, log) = (req.connection.clone(), req.log().clone());
         next.open(req).around(move |next| Ok(Limited { next, limits, connection, log }))
+    }
+}
+
+impl RateFilter {
+    fn limit<'p>(&self, whose: &'static str, rate: Option<Rate>, file: Option<&'p Path>) -> Limit<'p> {
+        Limit { whose, rate, file, burst: self.params.burst, verbose: self.debug.bucket != 0 }
     }
 }
 

@@ -12,9 +12,13 @@ use std::{
 
 /// What the user has asked for.
 pub(crate) struct Limit<'p> {
+    /// Whom it is about, for the log.
+    pub(crate) whose: &'static str,
     pub(crate) rate: Option<Rate>,
     pub(crate) file: Option<&'p Path>,
     pub(crate) burst: Duration,
+    /// Whether to tell what happens.
+    pub(crate) verbose: bool,
 }
 
 /// One for each direction.
@@ -30,14 +34,16 @@ impl Limit<'_> {
         if self.rate.is_none() && self.file.is_none() {
             return None;
         }
-        let meter = || Arc::new(Meter::new(self));
-        Some(Both { read: meter(), write: meter() })
+        let meter = |direction| Arc::new(Meter::new(self, direction));
+        Some(Both { read: meter("read"), write: meter("write") })
     }
 }
 
 pub(crate) struct Meter {
     /// Locked by the one whose turn it is, also while it waits for its tokens. The lock is fair.
     state: Mutex<State>,
+    /// What the log calls it, if it is to be told of.
+    name: Option<[&'static str; 2]>,
 }
 
 struct State {
@@ -46,9 +52,10 @@ struct State {
 }
 
 impl Meter {
-    fn new(limit: &Limit<'_>) -> Meter {
+    fn new(limit: &Limit<'_>, direction: &'static str) -> Meter {
         let bucket = Bucket::new(limit.rate, limit.burst, Instant::now());
-        Meter { state: Mutex::new(State { bucket, file: limit.file.map(RateFile::new) }) }
+        let name = limit.verbose.then_some([limit.whose, direction]);
+        Meter { state: Mutex::new(State { bucket, file: limit.file.map(RateFile::new) }), name }
     }
 
     /// Whether `bits` may pass at once; if not, nothing is taken.
@@ -56,7 +63,11 @@ impl Meter {
         self.state.try_lock().is_some_and(|mut state| {
             let now = Instant::now();
             state.look(now, log);
-            state.bucket.take_all(bits, now)
+            let passed = state.bucket.take_all(bits, now);
+            if passed {
+                self.tell(bits, &state.bucket, log);
+            }
+            passed
         })
     }
 
@@ -78,15 +89,32 @@ impl Meter {
             let mut state = self.turn(connection).await?;
             let now = Instant::now();
             state.look(now, log);
-            left -= state.bucket.take(left, now);
+            left -= self.take(&mut state.bucket, left, now, log);
             if left == 0 {
                 break;
             }
             // A second at most, even at one bit a second; then the rate may be another.
-            connection.nap(state.bucket.next_turn(left)).await?;
-            left -= state.bucket.take(left, Instant::now());
+            let turn = state.bucket.next_turn(left);
+            if let Some([whose, direction]) = self.name {
+                log.debug(format_args!("bucket {whose} {direction}: {left} tokens wait for {turn:?}"));
+            }
+            connection.nap(turn).await?;
+            left -= self.take(&mut state.bucket, left, Instant::now(), log);
         }
         Ok(())
+    }
+
+    fn take(&self, bucket: &mut Bucket, bits: u64, now: Instant, log: &Log) -> u64 {
+        let taken = bucket.take(bits, now);
+        self.tell(taken, bucket, log);
+        taken
+    }
+
+    fn tell(&self, taken: u64, bucket: &Bucket, log: &Log) {
+        if let (Some([whose, direction]), true) = (self.name, bucket.rate().is_some()) {
+            let level = bucket.level();
+            log.debug(format_args!("bucket {whose} {direction}: {taken} tokens taken, {level} left"));
+        }
     }
 
     async fn turn(&self, connection: &Connection) -> Result<MutexGuard<'_, State>> {

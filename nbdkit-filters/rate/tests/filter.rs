@@ -84,6 +84,38 @@ fn reading_and_writing_are_apart_and_the_rest_is_free() {
 }
 
 #[test]
+fn what_the_buckets_hold_is_told_on_demand() {
+    let all = ("rate", "8");
+    for (params, told) in [
+        (&[all, ("burstiness", "2000")][..], &[][..]),
+        (
+            &[all, ("burstiness", "2000"), ("connection-rate", "80"), ("-D bucket", "1")],
+            &[
+                "rate[1]: bucket connection read: 4000 tokens taken, 156000 left",
+                "rate[1]: bucket all read: 4000 tokens taken, 12000 left",
+                "rate[1]: bucket connection write: 8000 tokens taken, 152000 left",
+                "rate[1]: bucket all write: 8000 tokens taken, 8000 left",
+            ],
+        ),
+    ] {
+        let chain = Chain::new(params);
+        let disk = chain.disk();
+        assert!(reads_at_once(&*disk, 500) && writes_at_once(&*disk, 1000));
+        assert_eq!(chain.bench.lines(), told);
+    }
+    let chain = Chain::new(&[("rate", "8000"), ("burstiness", "0"), ("-D bucket", "1")]);
+    let disk = chain.disk();
+    chain.bench.run(async { disk.pread(100, 0).await }).unwrap();
+    let lines = chain.bench.lines();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("rate[1]: bucket all read: ") && line.contains(" tokens wait for ")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn connections_share_one_rate_and_have_another_each() {
     let chain = Chain::new(&[("rate", "16"), ("connection-rate", "8"), ("burstiness", "1000")]);
     let [first, second, third] = [chain.disk(), chain.disk(), chain.disk()];

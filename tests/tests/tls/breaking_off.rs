@@ -2,11 +2,12 @@
 //! Clients that break off, stall or vanish, at every point of the handshake: they lose their connection, and leave nothing.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::AsFd;
+use std::thread;
 
 use nbdkit_tests::raw::{Client, is_closed};
-use nbdkit_tests::{Launch, Server, until};
+use nbdkit_tests::{Launch, Server, run, tool, until};
 
 use crate::client::{Tls, agreed, connector};
 use crate::credentials::Folder;
@@ -119,6 +120,56 @@ fn a_thousand_of_them_leave_nothing() {
     let grown = process.resident().saturating_sub(before);
     assert!(grown < 4 << 20, "{grown} bytes more");
     assert_serves(&server, &folder);
+}
+
+/// The first message of a client of OpenSSL that knows the key. It proves that each time it is sent.
+fn hello_with_key(version: &str, key: &str) -> Vec<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut command = tool("openssl");
+    command.args(["s_client", version, "-connect", &format!("127.0.0.1:{port}"), "-psk_identity", "alice"]);
+    command.args(["-psk", key, "-ciphersuites", "TLS_AES_128_GCM_SHA256"]);
+    let client = thread::spawn(move || run(&mut command));
+    let mut peer = listener.accept().unwrap().0;
+    let mut hello = vec![0; 5];
+    peer.read_exact(&mut hello).unwrap();
+    hello.resize(5 + usize::from(u16::from_be_bytes([hello[3], hello[4]])), 0);
+    peer.read_exact(&mut hello[5..]).unwrap();
+    drop(peer);
+    client.join().unwrap().fails();
+    hello
+}
+
+#[test]
+fn a_thousand_of_them_with_pre_shared_keys_leave_nothing() {
+    let (folder, _) = Folder::complete();
+    let key = "00112233445566778899aabbccddeeff";
+    let psk = format!("--tls-psk={}", folder.put("keys.psk", &format!("alice:{key}\n"), 0o600).display());
+    let server = Server::start(["--tls=require", &psk, "memory", "1M"]);
+    let process = server.process();
+    let hellos = ["-tls1_2", "-tls1_3"].map(|version| hello_with_key(version, key));
+    let some = |count: usize| {
+        for i in 0..count {
+            let mut socket = agreed(&server).into_socket();
+            let hello = &hellos[i % 2];
+            let len = [0, hello.len() / 2, hello.len(), hello.len()][i / 2 % 4];
+            socket.write_all(&hello[..len]).unwrap();
+            if i / 2 % 4 == 3 {
+                // It goes on: handshake, server hello (RFC 8446, section 4).
+                let mut answer = [0; 6];
+                socket.read_exact(&mut answer).unwrap();
+                assert_eq!((answer[0], answer[5]), (22, 2));
+            }
+        }
+    };
+    let sockets = process.sockets();
+    some(200);
+    until("sockets are closed", || process.sockets() == sockets);
+    let (descriptors, before) = (process.descriptors(), process.resident());
+    some(1000);
+    until("descriptors are closed", || process.descriptors() == descriptors);
+    let grown = process.resident().saturating_sub(before);
+    assert!(grown < 4 << 20, "{grown} bytes more");
 }
 
 #[test]

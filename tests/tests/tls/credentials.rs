@@ -5,8 +5,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nbdkit_tests::Server;
 use nbdkit_tests::raw::Address;
+use nbdkit_tests::{Server, run, tool};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
     IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -27,11 +27,18 @@ pub struct Subject<'a> {
     hosts: &'a [&'a str],
     years: (i32, i32),
     serial: u64,
+    rsa: bool,
 }
 
 impl<'a> Subject<'a> {
+    /// With a key for ECDSA.
     pub fn new(name: &'a str) -> Self {
-        Subject { name, hosts: &["localhost", "127.0.0.1"], years: (2000, 2100), serial: 1 }
+        Subject { name, hosts: &["localhost", "127.0.0.1"], years: (2000, 2100), serial: 1, rsa: false }
+    }
+
+    /// With a key for RSA.
+    pub fn rsa(self) -> Self {
+        Subject { rsa: true, ..self }
     }
 
     pub fn hosts(self, hosts: &'a [&'a str]) -> Self {
@@ -47,13 +54,35 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// A new key for RSA, which only openssl makes for us.
+fn rsa_key() -> KeyPair {
+    let mut command = tool("openssl");
+    command.args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    KeyPair::from_pem(run(&mut command).ok().text()).unwrap()
+}
+
 impl Authority {
     pub fn new(name: &str) -> Self {
+        Authority::with_key(name, KeyPair::generate().unwrap())
+    }
+
+    /// Signs by RSA.
+    pub fn rsa(name: &str) -> Self {
+        Authority::with_key(name, rsa_key())
+    }
+
+    /// One that `self` vouches for.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let authority = Authority::new(name);
+        let certificate = authority.params.signed_by(&authority.key, &self.issuer()).unwrap().pem();
+        Authority { certificate, ..authority }
+    }
+
+    fn with_key(name: &str, key: KeyPair) -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();
         Authority { params, key, certificate }
     }
@@ -73,7 +102,7 @@ impl Authority {
         params.not_before = date_time_ymd(subject.years.0, 1, 1);
         params.not_after = date_time_ymd(subject.years.1, 1, 1);
         params.serial_number = Some(subject.serial.into());
-        let key = KeyPair::generate().unwrap();
+        let key = if subject.rsa { rsa_key() } else { KeyPair::generate().unwrap() };
         (params.signed_by(&key, &self.issuer()).unwrap().pem(), key.serialize_pem())
     }
 
@@ -135,6 +164,14 @@ impl Folder {
 
     pub fn revoking(self, authority: &Authority, serial: u64) -> Self {
         self.put("ca-crl.pem", &authority.revoke(serial), 0o644);
+        self
+    }
+
+    /// The certificates of the server and of clients have that of `authority` behind them.
+    pub fn with_chains(self, authority: &Authority) -> Self {
+        for name in ["server-cert.pem", "client-cert.pem"] {
+            self.put(name, &(self.read(name) + &authority.certificate), 0o644);
+        }
         self
     }
 

@@ -8,6 +8,7 @@ use nbdkit_tests::files::scratch;
 use nbdkit_tests::{Launch, Server, nbdkit, run, tool, until};
 
 use crate::credentials::{Folder, uri};
+use crate::door::{REPLY, through};
 
 const KEYS: &str = "alice:00112233445566778899aabbccddeeff\nbob:a1b2c3d4e5f60718293a4b5c6d7e8f90\n";
 
@@ -78,6 +79,63 @@ fn both_versions_of_tls() {
         run(tool("nbdinfo").arg(uri(&server, "alice", &query))).ok();
         assert!(server.stderr().contains(&format!("TLS session: {version}, ")), "{}", server.stderr());
     }
+}
+
+/// With a server that would take either version.
+#[test]
+fn clients_that_want_one_version() {
+    let (folder, _) = Folder::complete();
+    let server = serve(&folder, true);
+    let key = "00112233445566778899aabbccddeeff";
+    let sessions = |version: &str| {
+        let stderr = server.stderr();
+        stderr.lines().filter(|line| line.contains(version) && line.ends_with("key of 'alice'")).count()
+    };
+    for [version, option, cipher] in [
+        ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
+        ["-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"],
+        ["-tls1_2", "-cipher", "DHE-PSK-AES128-GCM-SHA256"],
+        ["-tls1_2", "-cipher", "DHE-PSK-AES256-GCM-SHA384"],
+        ["-tls1_2", "-cipher", "ECDHE-PSK-CHACHA20-POLY1305"],
+        ["-tls1_2", "-cipher", "PSK-AES256-GCM-SHA384"],
+    ] {
+        let output = through(&server, |port| {
+            let mut command = tool("openssl");
+            command.args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}"), version]);
+            command.args([option, cipher, "-psk_identity", "alice", "-psk", key]);
+            command
+        });
+        assert!(output.stdout.starts_with(REPLY), "{version} {cipher}: {}", output.report());
+    }
+    assert_eq!((sessions("TLS1.2"), sessions("TLS1.3")), (4, 2), "{}", server.stderr());
+
+    for (version, exchange) in [
+        ("TLS1.2", "+DHE-PSK"),
+        ("TLS1.2", "+ECDHE-PSK"),
+        ("TLS1.2", "+PSK"),
+        ("TLS1.3", "+ECDHE-PSK:+DHE-PSK:+PSK"),
+    ] {
+        let before = sessions(version);
+        let priority = format!("NORMAL:-VERS-ALL:+VERS-{version}:-KX-ALL:{exchange}");
+        // What it says about the session is none of our business: some versions crash over DHE-PSK.
+        through(&server, |port| {
+            let mut command = tool("gnutls-cli");
+            command.args(["--port", &port.to_string(), "--priority", &priority]);
+            command.args(["--pskusername", "alice", "--pskkey", key, "127.0.0.1"]);
+            command
+        });
+        assert_eq!(sessions(version), before + 1, "{priority}: {}", server.stderr());
+    }
+
+    let before = sessions("TLS1.2");
+    let nbdkit_tests::raw::Address::Tcp(port) = server.address() else { panic!("on TCP") };
+    let object = format!(
+        "tls-creds-psk,id=tls0,dir={},username=alice,endpoint=client,priority=NORMAL:-VERS-ALL:+VERS-TLS1.2",
+        folder.path().display()
+    );
+    let image = format!("driver=nbd,host=localhost,port={port},tls-creds=tls0");
+    run(tool("qemu-img").args(["info", "--object", &object, "--image-opts", &image])).ok();
+    assert!(sessions("TLS1.2") > before, "{}", server.stderr());
 }
 
 #[test]

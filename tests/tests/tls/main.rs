@@ -5,10 +5,15 @@
 mod breaking_off;
 mod client;
 mod credentials;
+mod door;
 mod embedded;
 mod fallback;
 mod finding;
 mod keys;
+mod libraries;
+mod memory;
+mod names;
+mod new_keys;
 mod peers;
 mod plain_text;
 mod refusals;

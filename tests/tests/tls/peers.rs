@@ -2,20 +2,19 @@
 //! Clients of other projects, with certificates.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
-use std::thread::{self, JoinHandle};
+use std::io::Write;
+use std::process::Stdio;
 
 use nbdkit_tests::data::{assert_same, random};
 use nbdkit_tests::files::scratch;
 use nbdkit_tests::process::Process;
 use nbdkit_tests::raw::{Address, BOTH_FLAGS, opt, option};
-use nbdkit_tests::{Launch, Output, Server, eventually, nbdkit, run, run_with, tool, until};
+use nbdkit_tests::{Launch, Output, Server, eventually, nbdkit, run, tool, until};
 use nix::sys::signal::Signal;
 
-use crate::client::agreed;
 use crate::credentials::Folder;
+use crate::door::REPLY;
+use crate::libraries::gnutls_cli;
 
 fn serve(folder: &Folder, tcp: bool, more: &[&str]) -> Server {
     let mut args = vec!["--tls=require".to_owned(), folder.option()];
@@ -101,100 +100,27 @@ fn qemu_with_and_without_certificates_of_clients() {
     qemu("qemu-img", &object(&without, "on"), &on_tcp, &[]).fails();
 }
 
-/// A port at which TLS begins at once: somebody asks the server for it first.
-struct Door {
-    port: u16,
-    relay: JoinHandle<()>,
-}
-
-fn door(server: &Server) -> Door {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let socket = agreed(server).into_socket();
-    let relay = thread::spawn(move || {
-        let (peer, _) = listener.accept().unwrap();
-        // A Unix stream only by type.
-        let (mut peer_in, mut peer_out): (TcpStream, TcpStream) = (peer.try_clone().unwrap(), peer);
-        let (mut server_in, mut server_out) = (socket.try_clone().unwrap(), socket);
-        let up = thread::spawn(move || {
-            let _ = io::copy(&mut peer_in, &mut server_out);
-            let _ = server_out.shutdown(std::net::Shutdown::Write);
-        });
-        let _ = io::copy(&mut server_in, &mut peer_out);
-        let _ = peer_out.shutdown(std::net::Shutdown::Both);
-        up.join().unwrap();
-    });
-    Door { port, relay }
-}
-
-/// Runs a program of TLS through a door; it says `NBD_OPT_ABORT` in TLS.
-fn through(server: &Server, command: impl FnOnce(u16) -> Command) -> Output {
-    let door = door(server);
-    let dir = scratch();
-    let said = dir.path().join("said");
-    File::create(&said).unwrap().write_all(&option(opt::ABORT, &[])).unwrap();
-    let output = run_with(&mut command(door.port), File::open(&said).unwrap());
-    door.relay.join().unwrap();
-    output
-}
-
-/// The magic number of an option reply; what follows has bytes that programs for text lose.
-const REPLY: &[u8] = &[0x00, 0x03, 0xe8, 0x89, 0x04, 0x55, 0x65, 0xa9];
-
+/// It lists, which needs no module of the kernel. It offers TLS 1.2 alone.
 #[test]
-fn openssl() {
+fn nbd_client() {
     let (folder, _) = Folder::complete();
-    let server = serve(&folder, true, &["--tls-verify-peer"]);
+    let names = "list_exports=printf 'NAMES\\nfirst\\nsecond\\n'";
+    let args = ["--tls=require", &folder.option(), "--tls-verify-peer", "eval", "get_size=echo 512", names];
+    let server = Launch::new(args).tcp().start();
     let file = |name: &str| folder.path().join(name);
-    for (version, cipher) in [
-        ("-tls1_3", ["-ciphersuites", "TLS_AES_128_GCM_SHA256"]),
-        ("-tls1_3", ["-ciphersuites", "TLS_AES_256_GCM_SHA384"]),
-        ("-tls1_3", ["-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"]),
-        ("-tls1_2", ["-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"]),
-        ("-tls1_2", ["-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"]),
-        ("-tls1_2", ["-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"]),
-    ] {
-        let output = through(&server, |port| {
-            let mut command = tool("openssl");
-            command.args(["s_client", "-quiet", "-verify_return_error", "-verify_hostname", "localhost"]);
-            command
-                .args([version, "-connect", &format!("127.0.0.1:{port}"), "-servername", "localhost"])
-                .args(cipher);
-            command.arg("-CAfile").arg(file("ca-cert.pem"));
-            command.arg("-cert").arg(file("client-cert.pem")).arg("-key").arg(file("client-key.pem"));
-            command
-        });
-        assert!(output.stdout.starts_with(REPLY), "{version} {cipher:?}: {}", output.report());
-    }
-}
-
-#[test]
-fn new_keys_are_answered_by_new_keys() {
-    let (folder, _) = Folder::complete();
-    let server = serve(&folder, true, &[]);
-    let door = door(&server);
-    let dir = scratch();
-    let said = dir.path().join("said");
-    let mut command = tool("openssl");
-    command.args(["s_client", "-tls1_3", "-msg", "-servername", "localhost", "-connect"]);
-    command.arg(format!("127.0.0.1:{}", door.port)).arg("-CAfile").arg(folder.path().join("ca-cert.pem"));
-    command.stdin(Stdio::piped()).stdout(File::create(&said).unwrap()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // Its command for new keys in both directions (RFC 8446, section 4.6.3).
-    stdin.write_all(b"K\n").unwrap();
-    let heard = |direction: &str| {
-        let text = String::from_utf8_lossy(&fs::read(&said).unwrap()).into_owned();
-        text.lines().any(|line| line.starts_with(direction) && line.ends_with("KeyUpdate"))
+    let list = |certificate: bool| {
+        let mut command = tool("nbd-client");
+        command.args(["-l", "127.0.0.1", &port(&server).to_string(), "-tlshostname", "localhost"]);
+        command.arg("-cacertfile").arg(file("ca-cert.pem"));
+        if certificate {
+            command.arg("-certfile").arg(file("client-cert.pem")).arg("-keyfile").arg(file("client-key.pem"));
+        }
+        run(&mut command)
     };
-    until("the keys of the client", || heard(">>>") || child.try_wait().unwrap().is_some());
-    // At the latest before the next thing that is said.
-    stdin.write_all(&option(opt::ABORT, &[])).unwrap();
-    until("the keys of the server", || heard("<<<") || child.try_wait().unwrap().is_some());
-    drop(stdin);
-    until("its end", || child.try_wait().unwrap().is_some());
-    assert!(heard("<<<"), "{}", fs::read_to_string(&said).unwrap());
-    door.relay.join().unwrap();
+    let output = list(true).ok();
+    assert!(output.text().ends_with("\nfirst\nsecond"), "{}", output.report());
+    assert!(!list(false).text().contains("first"));
+    until("the log line", || server.stderr().contains("client sent no certificate"));
 }
 
 #[test]
@@ -210,30 +136,6 @@ fn on_standard_input_and_output() {
         folder.option()
     );
     run(tool("nbdsh").args(["-c", &script])).ok();
-}
-
-/// `gnutls-cli` with the certificates of `folder`.
-fn gnutls_cli(folder: &Folder, port: u16, version: &str) -> Command {
-    let mut command = tool("gnutls-cli");
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-{version}");
-    command.args(["--port", &port.to_string(), "--verify-hostname", "localhost", "--priority", &priority]);
-    command.args(["--x509cafile", &file("ca-cert.pem"), "--x509certfile", &file("client-cert.pem")]);
-    command.args(["--x509keyfile", &file("client-key.pem"), "127.0.0.1"]);
-    command
-}
-
-#[test]
-fn gnutls() {
-    let (folder, _) = Folder::complete();
-    let server = serve(&folder, true, &["--tls-verify-peer"]);
-    for version in ["TLS1.2", "TLS1.3"] {
-        let output = through(&server, |port| gnutls_cli(&folder, port, version));
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("- Status: The certificate is trusted."), "{}", output.report());
-        assert!(text.contains(&format!("- Description: ({version}")), "{}", output.report());
-        assert!(text.contains("- Handshake was completed"), "{}", output.report());
-    }
 }
 
 #[test]

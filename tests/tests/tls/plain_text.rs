@@ -73,6 +73,25 @@ fn what_was_agreed_before_is_forgotten() {
 }
 
 #[test]
+fn so_is_the_name_of_an_export() {
+    let (folder, _) = Folder::complete();
+    let server = serve(&folder, "--tls=on", &["info", "exportname"]);
+    let mut client = server.connect();
+    client.hello().unwrap();
+    client.verdict(opt::STRUCTURED_REPLY, &[]).unwrap();
+    client.ask(opt::SET_META_CONTEXT, &meta_payload(b"before", b"base:allocation")).unwrap();
+    assert_eq!(client.verdict(opt::INFO, &go_payload(b"before")).unwrap().kind, ACK);
+    client.verdict(opt::STARTTLS, &[]).unwrap();
+    let mut tls = Tls::over(client, &connector(&folder, "TLS1.3"));
+    tls.handshake().unwrap();
+    // The disk is the name of the export: there is none.
+    tls.write_all(&option(opt::EXPORT_NAME, b"")).unwrap();
+    let mut size = [0; 8];
+    tls.read_exact(&mut size).unwrap();
+    assert_eq!(u64::from_be_bytes(size), 0);
+}
+
+#[test]
 fn bytes_that_came_with_starttls_are_not_accepted() {
     let (folder, _) = Folder::complete();
     let go = option(opt::GO, &go_payload(b"injected"));

@@ -134,6 +134,19 @@ fn who_the_client_is_can_be_told() {
 }
 
 #[test]
+fn the_steps_of_a_handshake_can_be_told() {
+    let (folder, _) = Folder::complete();
+    for (level, steps) in [("0", 0), ("1", 1), ("99", 1)] {
+        let server = serve(&folder, &["-v", "-D", &format!("nbdkit.tls.log={level}")]);
+        Tls::connect(&server, &folder).goodbye();
+        until("the handshake", || server.stderr().contains("TLS handshake completed"));
+        let told = server.stderr().matches("debug: TLS handshake: ").count();
+        assert!(told >= steps && (steps > 0 || told == 0), "{level}: {}", server.stderr());
+        assert!(!server.stderr().contains("TLS session: "), "{}", server.stderr());
+    }
+}
+
+#[test]
 fn a_server_of_another_authority() {
     let (folder, _) = Folder::complete();
     let server = serve(&folder, &[]);

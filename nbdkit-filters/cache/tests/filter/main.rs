@@ -212,6 +212,39 @@ fn the_disk_behind_may_change_its_size_when_nobody_looks() {
 }
 
 #[test]
+fn what_becomes_of_blocks_is_told_on_demand() {
+    for (params, told) in [
+        (&[][..], &[][..]),
+        (
+            &[("-D verbose", "1"), ("cache-max-size", "128k"), ("cache-high-threshold", "100")],
+            &[
+                "cache[1]: read from the disk behind: 10 bytes at offset 5",
+                "cache[1]: fetched: 65536 bytes at offset 65536",
+                "cache[1]: read from the cache: 10 bytes at offset 65541",
+                "cache[1]: written to the cache: 65536 bytes at offset 0",
+                "cache[1]: read from the cache: 65536 bytes at offset 0",
+                "cache[1]: written back: 65536 bytes at offset 0",
+                "cache[1]: written through: 1 bytes at offset 0",
+                "cache[1]: reclaimed: 65536 bytes at offset 65536",
+                "cache[1]: reclaimed: 65536 bytes at offset 0",
+                "cache[1]: fetched: 65536 bytes at offset 131072",
+            ],
+        ),
+    ] {
+        let chain = Chain::new(params);
+        let disk = chain.open();
+        chain.read(&*disk, 5, 10);
+        chain.cache(&*disk, BLOCK, 1).unwrap();
+        chain.read(&*disk, BLOCK + 5, 10);
+        chain.write(&*disk, 0, &[1; BLOCK as usize]);
+        chain.flush(&*disk).unwrap();
+        chain.try_write(&*disk, 0, &[1], FUA).unwrap();
+        chain.cache(&*disk, 2 * BLOCK, 1).unwrap();
+        assert_eq!(chain.bench.lines(), told);
+    }
+}
+
+#[test]
 fn bad_parameters() {
     let refusal = |params: &[(&str, &str)]| {
         let bench = Bench::default();
