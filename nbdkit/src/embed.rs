@@ -12,7 +12,7 @@ use event_listener::Event;
 use nbd_proto::server::Config;
 use nbdkit_filter::{Filter, Next};
 use nbdkit_plugin::{Error, Log, LogSink, Plugin, Result, Server, Startup};
-use nbdkit_spin::Spinners;
+use nbdkit_spin::Bustle;
 use std::{fmt, path::Path, sync::Arc, thread, time::Duration};
 
 /// What is to be served, and how.
@@ -185,7 +185,7 @@ impl Embedded {
             read_only: self.read_only,
             threads: self.threads,
             timeout: self.timeout,
-            spinners: Spinners::default(),
+            bustle: Bustle::default(),
         };
         Ok((Arc::new(service), chain))
     }

@@ -26,7 +26,7 @@ use nbd_proto::{
     wire::HandshakeFlags,
 };
 use nbdkit_plugin::{Error, Log, LogSink, Result, Server, Taken};
-use nbdkit_spin::Spinners;
+use nbdkit_spin::Bustle;
 use nix::{
     sys::{
         mman::{MlockAllFlags, mlockall},
@@ -383,7 +383,7 @@ impl<'o> Bound<'o> {
                 read_only: options.readonly,
                 threads: options.threads as usize,
                 timeout: options.timeout,
-                spinners: Spinners::default(),
+                bustle: Bustle::default(),
             });
             let clients = clients.start(options.keepalive)?;
             notify::ready();

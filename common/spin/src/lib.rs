@@ -21,36 +21,50 @@ use std::{
 /// After failures as many waits are not looked into, doubling up to this.
 const MOST_SKIPPED: u32 = 64;
 
-/// How many connections of the process may spin at once.
+/// How many connections of the process are at work at this moment, and how many CPUs that leaves for clients.
 #[derive(Debug)]
-pub struct Spinners(AtomicUsize);
+pub struct Bustle {
+    working: AtomicUsize,
+    most: usize,
+}
 
-impl Default for Spinners {
+impl Default for Bustle {
     /// One CPU is left for clients.
     fn default() -> Self {
         let cpus = available_parallelism().map_or(1, NonZero::get);
-        Spinners::new(cpus - 1)
+        Bustle::new(cpus - 1)
     }
 }
 
-impl Spinners {
-    /// At most `most`; with 0 nobody spins.
-    pub fn new(most: usize) -> Spinners {
-        Spinners(AtomicUsize::new(most))
+impl Bustle {
+    /// Crowded when more than `most` are at work; with 0 always.
+    pub fn new(most: usize) -> Bustle {
+        Bustle { working: AtomicUsize::new(0), most }
     }
 
-    fn enter(&self) -> Option<Slot<'_>> {
-        // Relaxed: the number is all there is to it, nothing else is handed over by it.
-        self.0.fetch_update(Relaxed, Relaxed, |free| free.checked_sub(1)).ok().map(|_| Slot(self))
+    /// A connection is at work until what this gives is dropped: before it parks.
+    pub fn work(&self) -> Working<'_> {
+        // Relaxed, as below: the number is all there is to it, nothing else is handed over by it.
+        self.working.fetch_add(1, Relaxed);
+        Working(self)
     }
 }
 
-/// One of them.
-struct Slot<'s>(&'s Spinners);
+/// A connection at work.
+#[derive(Debug)]
+pub struct Working<'b>(&'b Bustle);
 
-impl Drop for Slot<'_> {
+impl Working<'_> {
+    /// Whether all CPUs have work, so that what is saved for one connection is gained by another. Where they have not, a
+    /// client is likely to wait on a CPU of its own.
+    pub fn is_crowded(&self) -> bool {
+        self.0.working.load(Relaxed) > self.0.most
+    }
+}
+
+impl Drop for Working<'_> {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Relaxed);
+        self.0.working.fetch_sub(1, Relaxed);
     }
 }
 
@@ -83,15 +97,19 @@ impl Patience {
 /// It is short enough to keep the thread for itself: giving way to other tasks of an executor would wake another thread
 /// each time, on the very CPU that the client needs (4 KiB reads of NBD at queue depth 1: 70 instead of 47 thousand a
 /// second on 2 CPUs).
-pub fn spin(spinners: &Spinners, patience: &mut Patience, mut look: impl FnMut() -> bool) -> bool {
-    if !patience.tries() {
+///
+/// It gives up as soon as it is crowded: never do more spin than there are CPUs that would be idle.
+pub fn spin(working: &Working<'_>, patience: &mut Patience, mut look: impl FnMut() -> bool) -> bool {
+    if working.is_crowded() || !patience.tries() {
         return false;
     }
-    let Some(_slot) = spinners.enter() else { return false };
     let mut moment = Moment::begin();
     let paid = loop {
         if look() {
             break true;
+        }
+        if working.is_crowded() {
+            return false;
         }
         if moment.is_over() {
             break false;
@@ -124,14 +142,28 @@ mod tests {
     }
 
     #[test]
-    fn no_more_spin_than_may() {
-        let spinners = Spinners::new(1);
-        let slot = spinners.enter().unwrap();
-        assert!(!spin(&spinners, &mut Patience::default(), || unreachable!()));
-        drop(slot);
-        assert!(spin(&spinners, &mut Patience::default(), || true));
-        assert!(!spin(&spinners, &mut Patience::default(), || false));
-        assert!(spinners.enter().is_some());
+    fn nobody_spins_in_a_crowd() {
+        let bustle = Bustle::new(1);
+        let (one, mut patience) = (bustle.work(), Patience::default());
+        assert!(spin(&one, &mut patience, || true));
+        let other = bustle.work();
+        assert!(!spin(&one, &mut patience, || unreachable!()));
+        drop(other);
+        assert!(spin(&one, &mut patience, || true), "no patience was lost");
+        assert!(!spin(&one, &mut patience, || false));
+        assert!(!spin(&Bustle::new(0).work(), &mut Patience::default(), || unreachable!()));
+    }
+
+    #[test]
+    fn who_spins_gives_way_to_who_comes() {
+        let bustle = Bustle::new(1);
+        let (one, mut other, mut looks) = (bustle.work(), None, 0);
+        let paid = spin(&one, &mut Patience::default(), || {
+            other.get_or_insert_with(|| bustle.work());
+            looks += 1;
+            looks > 1
+        });
+        assert!(!paid && looks == 1, "{looks}");
     }
 }
 
@@ -149,24 +181,24 @@ mod model {
     use std::{future::poll_fn, task::Poll};
 
     #[test]
-    fn never_more_spinners_than_slots_and_every_slot_comes_back() {
+    fn never_more_spin_than_may_and_all_go_to_rest() {
         loom::model(|| {
-            let spinners = Arc::new(Spinners::new(1));
+            let bustle = Arc::new(Bustle::new(1));
             let inside = Arc::new(AtomicUsize::new(0));
-            let connection = |spinners: Arc<Spinners>, inside: Arc<AtomicUsize>| {
-                spin(&spinners, &mut Patience::default(), || {
+            let connection = |bustle: Arc<Bustle>, inside: Arc<AtomicUsize>| {
+                spin(&bustle.work(), &mut Patience::default(), || {
                     assert_eq!(inside.fetch_add(1, SeqCst), 0, "two where one may be");
                     inside.fetch_sub(1, SeqCst);
                     false
                 });
             };
             let other = {
-                let (spinners, inside) = (spinners.clone(), inside.clone());
-                thread::spawn(move || connection(spinners, inside))
+                let (bustle, inside) = (bustle.clone(), inside.clone());
+                thread::spawn(move || connection(bustle, inside))
             };
-            connection(spinners.clone(), inside);
+            connection(bustle.clone(), inside);
             other.join().unwrap();
-            assert!(spinners.enter().is_some(), "a slot was lost");
+            assert!(!bustle.work().is_crowded(), "one never went to rest");
         });
     }
 
@@ -175,7 +207,7 @@ mod model {
     #[test]
     fn a_request_that_comes_while_the_connection_goes_to_sleep_is_found() {
         loom::model(|| {
-            let spinners = Spinners::new(1);
+            let bustle = Bustle::new(1);
             let socket = Arc::new((AtomicBool::new(false), AtomicWaker::new()));
             let client = {
                 let socket = socket.clone();
@@ -185,7 +217,7 @@ mod model {
                 })
             };
             let look = || socket.0.load(SeqCst);
-            if !spin(&spinners, &mut Patience::default(), look) {
+            if !spin(&bustle.work(), &mut Patience::default(), look) {
                 block_on(poll_fn(|cx| {
                     socket.1.register_by_ref(cx.waker());
                     if look() { Poll::Ready(()) } else { Poll::Pending }

@@ -20,7 +20,7 @@ use libc::{ECONNRESET, EPIPE, ESHUTDOWN};
 use nbd_proto::server::Config;
 use nbdkit_filter::Next;
 use nbdkit_plugin::{Connection, EIO, Error, Op, Result, Server};
-use nbdkit_spin::Spinners;
+use nbdkit_spin::Bustle;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 /// What is the same for all connections.
@@ -42,7 +42,7 @@ pub struct Service {
     /// `--timeout`: how long a handshake may take.
     pub timeout: Option<Duration>,
     /// How many connections may spin.
-    pub spinners: Spinners,
+    pub bustle: Bustle,
 }
 
 impl Service {
@@ -83,7 +83,7 @@ impl Service {
             connection,
             log: &log,
             threads: self.threads,
-            spinners: &self.spinners,
+            bustle: &self.bustle,
         };
         let goodbye = transmission.run(&early).await;
         if let Ok(transmit::Goodbye::Polite) = goodbye

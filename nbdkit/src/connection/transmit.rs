@@ -13,7 +13,7 @@ use crate::wire::Wire;
 use futures_lite::future::yield_now;
 use nbd_proto::server::Session;
 use nbdkit_plugin::{Connection, Disk, EINVAL, Error, Log, Result};
-use nbdkit_spin::{Patience, Spinners, spin};
+use nbdkit_spin::{Bustle, Patience, Working, spin};
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -23,6 +23,9 @@ use std::{
 
 /// Replies are collected up to this many bytes, then sent together.
 pub const BATCH: u64 = 256 << 10;
+/// Where a client waits on a CPU of its own it gets them earlier, and reads these while the next are made. (4 KiB reads at
+/// queue depth 16, 2 CPUs: 1.2 times as many, 1.4 times with TLS. In a crowd, of four connections, 0.8 times.)
+const EARLY_BATCH: u64 = 32 << 10;
 /// Payload that a connection may hold at once beyond its largest request. A client that never reads its replies gets no
 /// further than this.
 const HOLD: u64 = 32 << 20;
@@ -44,8 +47,8 @@ pub struct Transmission<'c> {
     pub log: &'c Log,
     /// How many operations may be under way at once.
     pub threads: usize,
-    /// How many connections may spin.
-    pub spinners: &'c Spinners,
+    /// How many connections are at work.
+    pub bustle: &'c Bustle,
 }
 
 /// How a client left.
@@ -65,8 +68,9 @@ impl<'c> Transmission<'c> {
         let mut gone = pin!(self.connection.gone());
         let mut patience = Patience::default();
         let mut turn = Instant::now();
+        let mut working = self.bustle.work();
         loop {
-            self.begin(&mut state, &replies);
+            self.begin(&mut state, &replies, &working);
             let sent = self.send(&mut state);
             let filled = self.receive(&mut state);
             if state.over() {
@@ -83,11 +87,13 @@ impl<'c> Transmission<'c> {
             if state.flight.is_empty() && state.outbox.is_empty() {
                 // Measured at 4 KiB and queue depth 1: see BENCHMARKS.md.
                 let look = || self.receive(&mut state) || state.intake != Intake::Open;
-                if spin(self.spinners, &mut patience, look) {
+                if spin(&working, &mut patience, look) {
                     continue;
                 }
             }
+            drop(working);
             let wake = poll_fn(|cx| self.poll(&mut state, gone.as_mut(), cx)).await;
+            working = self.bustle.work();
             turn = Instant::now();
             match wake {
                 Wake::Ready => {}
@@ -105,8 +111,9 @@ impl<'c> Transmission<'c> {
     }
 
     /// Begins requests that have arrived, as many as may be under way.
-    fn begin(&self, state: &mut State<'_>, replies: &Replies<'_>) {
-        while state.flight.len() < self.threads && state.outbox.bytes() < BATCH {
+    fn begin(&self, state: &mut State<'_>, replies: &Replies<'_>, working: &Working<'_>) {
+        let batch = if working.is_crowded() { BATCH } else { EARLY_BATCH };
+        while state.flight.len() < self.threads && state.outbox.bytes() < batch {
             let (request, payload) = match state.held.take() {
                 Some(held) => held,
                 None if state.intake == Intake::Closed => return,
