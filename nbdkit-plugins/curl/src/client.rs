@@ -11,6 +11,8 @@ use std::{sync::Arc, time::Duration};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a connection is silent before the system asks whether the other side is there, and between questions.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How many questions in a row may stay unanswered: with that few, a server that is gone is noticed in five minutes.
+const KEEPALIVE_RETRIES: u32 = 4;
 
 pub(crate) fn build(params: &Params, tls: ClientConfig, resolver: Arc<Resolver>) -> Result<Client> {
     let keepalive = params.tcp_keepalive.then_some(KEEPALIVE);
@@ -25,6 +27,8 @@ pub(crate) fn build(params: &Params, tls: ClientConfig, resolver: Arc<Resolver>)
         .tcp_nodelay(params.tcp_nodelay)
         .tcp_keepalive(keepalive)
         .tcp_keepalive_interval(keepalive)
+        // The library has a number of its own, with which alone it would have the system ask.
+        .tcp_keepalive_retries(keepalive.map(|_| KEEPALIVE_RETRIES))
         // An outage may be long; `timeout` is there for who wants to know sooner.
         .tcp_user_timeout(None)
         .http1_title_case_headers();

@@ -60,7 +60,7 @@ enum Source<T> {
     Script(Script<T>),
 }
 
-impl<T> Source<T> {
+impl<T: Send + Sync + 'static> Source<T> {
     async fn value(&self, watch: &Watch, log: &Log) -> Result<Arc<T>> {
         match self {
             Source::Fixed(value) => Ok(value.clone()),

@@ -23,7 +23,7 @@ pub(crate) struct Script<T> {
     /// `None`: once is enough.
     renew: Option<Duration>,
     parse: fn(&str) -> Result<T, String>,
-    last: Mutex<Last<T>>,
+    last: Arc<Mutex<Last<T>>>,
 }
 
 /// What it printed last.
@@ -33,7 +33,7 @@ struct Last<T> {
     value: Option<(Instant, Arc<T>)>,
 }
 
-impl<T> Script<T> {
+impl<T: Send + Sync + 'static> Script<T> {
     /// `renew` in seconds; 0: never.
     pub(crate) fn new(
         name: &'static str,
@@ -48,7 +48,7 @@ impl<T> Script<T> {
             url: url.to_owned(),
             renew: (renew > 0).then(|| Duration::from_secs(renew.into())),
             parse,
-            last: Mutex::new(Last { iteration: 0, value: None }),
+            last: Arc::new(Mutex::new(Last { iteration: 0, value: None })),
         }
     }
 
@@ -57,7 +57,7 @@ impl<T> Script<T> {
     /// # Errors
     /// When it fails, or prints what cannot be used.
     pub(crate) async fn value(&self, watch: &Watch, log: &Log) -> Result<Arc<T>> {
-        let mut last = self.last.lock().await;
+        let mut last = self.last.clone().lock_owned().await;
         if let Some((when, value)) = &last.value
             && self.renew.is_none_or(|renew| when.elapsed() < renew)
         {
@@ -65,7 +65,7 @@ impl<T> Script<T> {
         }
         let iteration = last.iteration;
         last.iteration += 1;
-        let output = self.run(iteration, log).await?;
+        let (output, mut last) = self.run(iteration, last, log).await?;
         watch.printed(self.name, &output, log);
         let value = (self.parse)(&output).map_err(|why| self.failed(why))?;
         let value = Arc::new(value);
@@ -73,7 +73,9 @@ impl<T> Script<T> {
         Ok(value)
     }
 
-    async fn run(&self, iteration: u64, log: &Log) -> Result<String> {
+    /// Gives `turn` back when it has ended. A request may be given up before that: the next one waits all the same,
+    /// so that scripts that hang do not become many.
+    async fn run<L: Send + 'static>(&self, iteration: u64, turn: L, log: &Log) -> Result<(String, L)> {
         // The values are variables and not part of the script: nothing in a URL becomes a command. The two dashes keep
         // a script that begins with one from being an option.
         let invocation = Invocation::new("/bin/sh")
@@ -81,8 +83,8 @@ impl<T> Script<T> {
             .env("url", &self.url)
             .env("iteration", iteration.to_string());
         log.debug(format_args!("running {}, iteration {iteration}", self.name));
-        let finished = tokio::task::spawn_blocking(move || invocation.run(b"", LIMITS)).await;
-        let finished = finished.map_err(|_| self.failed("it was interrupted"))?;
+        let finished = tokio::task::spawn_blocking(move || (invocation.run(b"", LIMITS), turn)).await;
+        let (finished, turn) = finished.map_err(|_| self.failed("it was interrupted"))?;
         let Finished { status, output, surplus, errors } =
             finished.map_err(|error| Error::io(error, format!("{}: /bin/sh", self.name)))?;
         // For the operator only: the client sees why opening failed, and this may hold anything.
@@ -96,7 +98,8 @@ impl<T> Script<T> {
         if !status.success() {
             return Err(self.failed(status));
         }
-        String::from_utf8(output).map_err(|_| self.failed("it printed what is not UTF-8"))
+        let output = String::from_utf8(output).map_err(|_| self.failed("it printed what is not UTF-8"))?;
+        Ok((output, turn))
     }
 
     fn failed(&self, why: impl std::fmt::Display) -> Error {

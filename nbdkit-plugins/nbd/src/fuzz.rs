@@ -2,15 +2,21 @@
 //! Any server against the plugin's side of the wire, for the fuzzer and for a test.
 
 use crate::{
-    client::Client, disk::NbdDisk, endpoint::adopt, info::info, negotiate::negotiate, transport::Transport,
+    client::Client,
+    disk::NbdDisk,
+    endpoint::adopt,
+    info::info,
+    negotiate::{Identity, negotiate},
+    transport::Transport,
 };
 use futures_lite::future::{block_on, zip};
-use nbd_proto::client::Config;
+use nbd_proto::client::{Config, Tls};
+use nbd_tls::{ClientCertificates, Connector, Priority};
 use nbdkit_plugin::*;
 use socket2::Socket;
 use std::{
     future::IntoFuture,
-    io::Write,
+    io::{self, Write},
     net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
@@ -22,28 +28,50 @@ const LEN: u32 = 64;
 /// there are no extents.
 ///
 /// # Panics
-/// When an answer is not what an operation of a disk may answer.
+/// When an answer is not what an operation of a disk may answer, or when what somebody had ready before we spoke gets
+/// through where encryption is required.
 pub fn fuzz(input: &[u8]) -> usize {
-    let Ok((ours, mut theirs)) = UnixStream::pair() else { return 0 };
-    // What does not fit is not said.
-    let _ = theirs.set_nonblocking(true);
-    let _ = theirs.write(input);
-    let _ = theirs.shutdown(Shutdown::Write);
-    let config = Config::new("").context("base:allocation");
     block_on(async {
-        let Ok(socket) = adopt(Socket::from(OwnedFd::from(ours))) else { return 0 };
-        let mut transport = Transport::new(socket);
-        let agreed = negotiate(&mut transport, config, None, |_| Ok(())).await;
-        let Ok(Some((session, early))) = agreed else { return 0 };
-        let Ok(info) = info(&session, false) else { return 0 };
-        if info.size < 1 << 20 {
-            return 0;
-        }
-        let disk = NbdDisk::new(Arc::new(Client::new(transport, session, &early)), info, Pool::new(), false);
-        let succeeded = ask(&disk).await;
-        drop(disk.close().await);
-        succeeded
+        assert!(!gets_around_tls(input).await.unwrap_or(false), "this was taken for an encrypted server");
+        use_what_is_there(input).await.unwrap_or(0)
     })
+}
+
+/// A connection to somebody who says `input`; the other end of it must be kept.
+fn talk(input: &[u8]) -> io::Result<(Transport, UnixStream)> {
+    let (ours, mut theirs) = UnixStream::pair()?;
+    theirs.set_nonblocking(true)?;
+    // What does not fit is not said.
+    let _ = theirs.write(input);
+    theirs.shutdown(Shutdown::Write)?;
+    Ok((Transport::new(adopt(Socket::from(OwnedFd::from(ours)))?), theirs))
+}
+
+fn config() -> Config {
+    Config::new("").context("base:allocation")
+}
+
+/// Even where any certificate will do, a server must have heard us to encrypt.
+async fn gets_around_tls(input: &[u8]) -> Option<bool> {
+    let (mut transport, _theirs) = talk(input).ok()?;
+    let anybody = ClientCertificates { directory: None, verify: false };
+    let connector = Connector::certificates(anybody, &Priority::default()).ok()?;
+    let identity = Identity { connector: &connector, server: "localhost" };
+    let config = config().tls(Tls::Required);
+    Some(negotiate(&mut transport, config, Some(&identity), |_| Ok(())).await.is_ok())
+}
+
+async fn use_what_is_there(input: &[u8]) -> Option<usize> {
+    let (mut transport, _theirs) = talk(input).ok()?;
+    let (session, early) = negotiate(&mut transport, config(), None, |_| Ok(())).await.ok()??;
+    let info = info(&session, false).ok()?;
+    if info.size < 1 << 20 {
+        return None;
+    }
+    let disk = NbdDisk::new(Arc::new(Client::new(transport, session, &early)), info, Pool::new(), false);
+    let succeeded = ask(&disk).await;
+    drop(disk.close().await);
+    Some(succeeded)
 }
 
 /// One request of each kind, in flight together; how many succeeded. Then one more, whose answer has mostly come too early.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod chatter;
 mod config;
 mod disk;
 mod expand;
@@ -21,6 +22,7 @@ mod traffic;
 mod values;
 mod wire;
 
+use chatter::DebugFlags;
 use disk::SshDisk;
 use lanes::{Allowance, Lanes};
 use nbdkit_plugin::*;
@@ -76,6 +78,7 @@ params! {
 #[derive(Default)]
 struct Ssh {
     params: Params,
+    debug: DebugFlags,
     /// From `get_ready` on.
     target: Option<Arc<Target>>,
     /// The file has yet to be made.
@@ -84,6 +87,10 @@ struct Ssh {
 }
 
 impl Plugin for Ssh {
+    fn debug_flags(&mut self) -> Option<&mut dyn ParamSet> {
+        Some(&mut self.debug)
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -107,7 +114,7 @@ impl Plugin for Ssh {
     }
 
     fn get_ready(&mut self) -> Result<()> {
-        self.target = Some(Arc::new(Target::new(&self.params)?));
+        self.target = Some(Arc::new(Target::new(&self.params, &self.debug)?));
         Ok(())
     }
 

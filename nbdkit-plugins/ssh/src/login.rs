@@ -2,7 +2,7 @@
 //! From nothing to an SSH session with the right machine, logged in. Blocks, but never for longer than the timeout
 //! without a word of the server.
 
-use crate::{auth, known_hosts::Known, target::Target};
+use crate::{auth, chatter::Chatter, known_hosts::Known, target::Target};
 use async_io::Async;
 use nbdkit_plugin::{EACCES, EIO, Error, Log, Result};
 use socket2::{SockRef, TcpKeepalive};
@@ -16,6 +16,18 @@ use std::{
 
 /// A machine that vanished without a word is noticed after two of these.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What the two sides agree upon.
+const AGREED: [(&str, MethodType); 8] = [
+    ("key exchange", MethodType::Kex),
+    ("host key", MethodType::HostKey),
+    ("cipher to the server", MethodType::CryptCs),
+    ("cipher from the server", MethodType::CryptSc),
+    ("integrity to the server", MethodType::MacCs),
+    ("integrity from the server", MethodType::MacSc),
+    ("compression to the server", MethodType::CompCs),
+    ("compression from the server", MethodType::CompSc),
+];
 
 /// The session, and its socket to wait for.
 pub(crate) fn login(target: &Target, log: &Log) -> Result<(Session, Arc<Async<TcpStream>>)> {
@@ -41,6 +53,10 @@ pub(crate) fn login(target: &Target, log: &Log) -> Result<(Session, Arc<Async<Tc
         String::from_utf8_lossy(session.banner_bytes().unwrap_or_default()).escape_debug(),
         session.methods(MethodType::CryptSc).unwrap_or("no cipher"),
     ));
+    for (what, method) in AGREED {
+        let agreed = session.methods(method).unwrap_or("none").escape_debug();
+        target.chatter.say(Chatter::Agreements, log, format_args!("{host}: {what}: {agreed}"));
+    }
     if target.verify {
         verify(&session, &known, host)?;
     }

@@ -2,6 +2,7 @@
 //! [`Remote`]: the file, opened on a session of its own. Blocks; afterwards a [`Pump`] moves the bytes.
 
 use crate::{
+    chatter::Chatter,
     lane::{Lane, Limits},
     link::Link,
     login::login,
@@ -70,7 +71,7 @@ impl Remote {
             openssh,
         };
         remote.link.channel.subsystem("sftp").map_err(|error| no_sftp(error.message()))?;
-        remote.greet().map_err(|error| no_sftp(&error.to_string()))?;
+        remote.greet(target, log).map_err(|error| no_sftp(&error.to_string()))?;
         remote.open_file(&target.path, how).map_err(|error| {
             let purpose = match how {
                 How::Read => "reading",
@@ -83,6 +84,12 @@ impl Remote {
             let path = target.shown_path();
             Error::new(error.errno(), format!("cannot open file for {purpose}: {path}: {error}{hint}"))
         })?;
+        let (path, size, attributes) = (target.shown_path(), remote.size, &remote.attributes);
+        target.chatter.say(
+            Chatter::Steps,
+            log,
+            format_args!("SFTP: {path} is open: {size} bytes, {attributes:?}"),
+        );
         Ok(remote)
     }
 
@@ -101,12 +108,16 @@ impl Remote {
         (lane, pump)
     }
 
-    fn greet(&mut self) -> Result<()> {
+    fn greet(&mut self, target: &Target, log: &Log) -> Result<()> {
         self.link.channel.write_all(&wire::HELLO).map_err(Error::from)?;
         let packet = self.receive()?;
         let extensions = wire::hello(&packet).map_err(nonsense)?;
         let knows = |name: &str| extensions.contains(&name.as_bytes());
         self.sync = knows(wire::SYNC);
+        for name in &extensions {
+            let name = name.escape_ascii();
+            target.chatter.say(Chatter::Steps, log, format_args!("SFTP: the server knows {name}"));
+        }
         if knows(wire::LIMITS) {
             let packet = self.ask(&Request::Limits)?;
             if let Reply::Extended(body) = answer(&packet)?
@@ -115,6 +126,11 @@ impl Remote {
                 let within =
                     |limit: u64| if limit == 0 { MOST } else { limit.clamp(1, MOST as u64) as usize };
                 self.limits = Limits { read: within(read), write: within(write) };
+                target.chatter.say(
+                    Chatter::Steps,
+                    log,
+                    format_args!("SFTP: the server reads {read} bytes at once, and writes {write}"),
+                );
             }
         }
         Ok(())

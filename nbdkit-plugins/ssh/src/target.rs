@@ -3,6 +3,7 @@
 
 use crate::{
     Params,
+    chatter::{Chatter, DebugFlags},
     config::{Config, Place, Remark},
     expand::Tokens,
 };
@@ -40,12 +41,13 @@ pub(crate) struct Target {
     pub timeout: Option<Duration>,
     /// Bytes, as the server will get them.
     pub path: Vec<u8>,
+    pub chatter: Chatter,
     remarks: Vec<Remark>,
 }
 
 impl Target {
     /// Reads the configuration.
-    pub(crate) fn new(params: &Params) -> Result<Target> {
+    pub(crate) fn new(params: &Params, debug: &DebugFlags) -> Result<Target> {
         let me = User::from_uid(getuid()).ok().flatten();
         let home = me.as_ref().map(|me| me.dir.clone()).or_else(std::env::home_dir).unwrap_or("/".into());
         let directory = home.join(".ssh");
@@ -116,6 +118,7 @@ impl Target {
             compression: params.compression,
             timeout: params.timeout.filter(|timeout| !timeout.is_zero()),
             path: params.path.as_bytes().to_vec(),
+            chatter: Chatter::new(debug),
             remarks,
             host,
             user,

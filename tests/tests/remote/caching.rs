@@ -6,12 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use nbdkit_tests::data::{assert_bytes, random};
+use nbdkit_tests::data::{assert_bytes, assert_same, random};
 use nbdkit_tests::files::{read_at, scratch, sparse};
 use nbdkit_tests::peers::nbdsh;
 use nbdkit_tests::raw::cmd;
 use nbdkit_tests::{Launch, Server, run, tool, until};
 use tempfile::TempDir;
+
+use crate::curl::nginx::Nginx;
 
 const MIB: u64 = 1 << 20;
 /// Of the disk, and that of the requests of nbdcopy.
@@ -232,6 +234,48 @@ fn cacheextents_asks_once_for_a_walk() {
             fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(" Extents id=")).count();
         assert!(asked <= most && (most < 1000 || asked >= 100), "{filters:?}: {asked}");
     }
+}
+
+/// How many parts of the disk the web server was asked for so far.
+fn parts(nginx: &Nginx) -> usize {
+    nginx.log().iter().filter(|line| line.contains(" GET /disk.img 206 ")).count()
+}
+
+#[test]
+fn a_web_server_is_asked_for_nothing_twice() {
+    let nginx = Nginx::start("");
+    let url = nginx.http("/disk.img");
+    let requests = fs::metadata(nginx.disk()).unwrap().len().div_ceil(REQUEST) as usize;
+    let one_by_one = ["--connections=1", "--requests=1", &format!("--request-size={REQUEST}")];
+    for (args, copies) in [
+        (&["curl", &url][..], [requests, requests]),
+        (&["--filter=cache", "curl", &url, "cache-on-read=true"], [requests, 0]),
+        (&["--filter=cow", "curl", &url, "cow-on-read=true"], [requests, 0]),
+    ] {
+        let server = Server::start([&["-r"], args].concat());
+        for expected in copies {
+            let before = parts(&nginx);
+            let copy = tempfile::NamedTempFile::new().unwrap();
+            run(tool("nbdcopy").args(one_by_one).arg(server.uri()).arg(copy.path())).ok();
+            assert_same(copy.path(), &nginx.disk());
+            assert_eq!(parts(&nginx) - before, expected, "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn readahead_asks_a_web_server_for_few_parts_in_order_and_no_more_at_random() {
+    let nginx = Nginx::start("");
+    let server =
+        Server::start(["-r", "--filter=readahead", "--filter=cache", "curl", &nginx.http("/disk.img")]);
+    nbdsh(&server.uri(), "for i in range(48): h.pread(65536, i * 65536)").ok();
+    let in_order = parts(&nginx);
+    assert!(in_order <= 16, "{in_order} parts for 48 reads");
+    // Another server, whose cache is empty.
+    let server =
+        Server::start(["-r", "--filter=readahead", "--filter=cache", "curl", &nginx.http("/disk.img")]);
+    nbdsh(&server.uri(), "for i in range(48): h.pread(65536, (i * 19 % 48) * 65536)").ok();
+    assert_eq!(parts(&nginx) - in_order, 48);
 }
 
 /// The temporary file of a server: what it has open in `dir` and has no name.

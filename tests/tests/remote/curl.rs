@@ -13,7 +13,7 @@ mod redirects;
 mod refusals;
 mod secrets;
 mod tls;
-mod writing;
+pub mod writing;
 
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 mod caching;
 mod callers;
 mod curl;
+mod leaks;
 mod nbd;
 mod outages;
 mod ssh;

@@ -6,7 +6,7 @@ mod servers;
 mod tls;
 mod ways;
 
-use nbdkit_tests::data::assert_same;
+use nbdkit_tests::data::{assert_bytes, assert_same, random};
 use nbdkit_tests::files::{ext4_image, scratch};
 use nbdkit_tests::peers::{nbdsh, trixie};
 use nbdkit_tests::raw::err;
@@ -117,6 +117,32 @@ fn errors_keep_their_names() {
         }
         assert!(proxy.stderr().contains(&format!("NBD_{name}")), "{}", proxy.stderr());
     }
+}
+
+/// A server that refuses what does not fit into its block sizes gets only what does, or what clients insist on.
+#[test]
+fn block_sizes_are_those_of_the_server() {
+    let dir = scratch();
+    let image = dir.path().join("image");
+    std::fs::write(&image, random(3, 8 << 20)).unwrap();
+    let sizes = ["blocksize-minimum=4096", "blocksize-preferred=64K", "blocksize-maximum=1M"];
+    let file = image.to_str().unwrap();
+    let args =
+        [&["--filter=blocksize-policy", "file", file, "blocksize-error-policy=error"], &sizes[..]].concat();
+    let server = Server::start(args);
+    let proxy = proxy(&server.uri());
+    let info = run(tool("nbdinfo").arg("--json").arg(proxy.uri())).ok().json();
+    let export = &info["exports"][0];
+    let said = ["minimum", "preferred", "maximum"].map(|size| export[format!("block_size_{size}")].clone());
+    assert_eq!(said, [4096, 64 << 10, 1 << 20], "{info}");
+    let mut client = proxy.connect();
+    client.structured("");
+    // Too long for the server, and asked for in pieces.
+    assert_bytes("long", &client.read(4096, 4 << 20).unwrap(), &random(3, 8 << 20)[4096..][..4 << 20]);
+    client.write(0, &random(4, 3 << 20), 0).unwrap();
+    assert_bytes("written", &std::fs::read(&image).unwrap()[..3 << 20], &random(4, 3 << 20));
+    assert_eq!(client.read(512, 512), Err(err::EINVAL));
+    client.disconnect();
 }
 
 #[test]

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The other machine stops, or goes, with requests under way, and comes back.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use nbdkit_tests::{
     Server,
-    raw::{Client, Reply, cmd, err},
+    data::assert_bytes,
+    raw::{self, Client, Reply, cmd, err},
     until,
 };
 use nix::sys::signal::Signal;
 
-use crate::curl::nginx::Nginx;
+use crate::curl::{nginx::Nginx, writing::Apache};
 
 const BLOCK: u64 = 64 << 10;
 
@@ -102,10 +103,14 @@ fn a_web_server_that_dies_is_an_error_at_once() {
 }
 
 fn dies_for(time: Duration, filter: &[&str]) {
-    let mut nginx = Nginx::start(SLOW);
-    let disk = fs::read(nginx.disk()).unwrap();
+    let nginx = Nginx::start(SLOW);
     let url = nginx.http("/disk.img");
-    let server = Server::start([&["-r", "curl", &url], filter].concat());
+    dies(nginx, &[&["-r", "curl", &url], filter].concat(), time);
+}
+
+fn dies(mut nginx: Nginx, args: &[&str], time: Duration) {
+    let disk = fs::read(nginx.disk()).unwrap();
+    let server = Server::start(args);
     let mut client = server.connect();
     client.structured("");
     let cookies = ask_for_sixteen(&mut client);
@@ -119,7 +124,7 @@ fn dies_for(time: Duration, filter: &[&str]) {
 }
 
 /// With it, one request at a time is under way.
-const RETRY: [&str; 4] = ["--filter=retry", "retries=20", "retry-delay=1", "retry-exponential=no"];
+const RETRY: [&str; 4] = ["--filter=retry", "retries=40", "retry-delay=1", "retry-exponential=no"];
 /// With it all are.
 const RETRY_REQUEST: [&str; 4] =
     ["--filter=retry-request", "retry-request-retries=30", "retry-request-delay=1", "connections=4"];
@@ -132,6 +137,60 @@ fn a_web_server_that_dies_and_comes_back_costs_nothing_with_retry() {
 #[test]
 fn a_web_server_that_dies_and_comes_back_costs_nothing_with_retry_request() {
     dies_for(SHORT, &RETRY_REQUEST);
+}
+
+/// There all answers come over one connection.
+#[test]
+fn a_web_server_that_dies_and_comes_back_costs_nothing_over_http_2() {
+    for filter in [&RETRY, &RETRY_REQUEST] {
+        let nginx = Nginx::start(SLOW);
+        let (url, cainfo) = (nginx.https("/disk.img"), nginx.cainfo());
+        dies(nginx, &[&["-r", "curl", &url, &cainfo], &filter[..]].concat(), SHORT);
+    }
+}
+
+/// Sixteen writes, each over the one before.
+fn writes_keep_their_order(away: Duration) {
+    let mut apache = Apache::start();
+    fs::write(apache.disk(), vec![0xff; 64 << 10]).unwrap();
+    fs::set_permissions(apache.disk(), fs::Permissions::from_mode(0o666)).unwrap();
+    let url = apache.url();
+    let server = Server::start([&["-v", "curl", &url], &RETRY[..]].concat());
+    let mut client = server.connect();
+    client.structured("");
+    // So that at least one is under way when it dies.
+    apache.process().signal(Signal::SIGSTOP);
+    for i in 0..16 {
+        let mut request = raw::simple(0, cmd::WRITE, 1000 + i, i * 1000, 4000);
+        request.extend_from_slice(&[i as u8; 4000]);
+        client.send(&request).unwrap();
+    }
+    until("a write", || server.stderr().contains(" PUT "));
+    apache.kill();
+    until("an attempt that fails", || server.stderr().contains("Connection refused"));
+    std::thread::sleep(away);
+    apache.start_again();
+    for _ in 0..16 {
+        let reply = client.reply().unwrap();
+        assert_eq!(reply.error(), None, "{reply:?}\n{}", server.stderr());
+    }
+    client.disconnect();
+    let mut expected = vec![0xff; 64 << 10];
+    for i in 0..16 {
+        expected[i * 1000..i * 1000 + 4000].fill(i as u8);
+    }
+    assert_bytes("the file", &fs::read(apache.disk()).unwrap(), &expected);
+}
+
+#[test]
+fn writes_keep_their_order_with_retry() {
+    writes_keep_their_order(Duration::ZERO);
+}
+
+#[test]
+#[ignore = "long: an outage of ten seconds"]
+fn writes_keep_their_order_with_retry_through_a_long_outage() {
+    writes_keep_their_order(LONG);
 }
 
 #[test]

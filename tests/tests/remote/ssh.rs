@@ -8,13 +8,13 @@ mod login;
 mod outage;
 mod private;
 #[path = "../../../nbdkit-plugins/ssh/tests/sshd/mod.rs"]
-mod sshd;
+pub mod sshd;
 
 use nbdkit_tests::{Server, run, tool};
 use sshd::Sshd;
 
 /// A command line for the file called `name` beside those of the server.
-fn beside(sshd: &Sshd, name: &str) -> Vec<String> {
+pub fn beside(sshd: &Sshd, name: &str) -> Vec<String> {
     at(sshd, sshd.path(name).to_str().unwrap())
 }
 
@@ -24,7 +24,7 @@ fn at(sshd: &Sshd, path: &str) -> Vec<String> {
 }
 
 /// The same without the parameter called `key`, and with others at the end.
-fn but(mut args: Vec<String>, key: &str, more: &[&str]) -> Vec<String> {
+pub fn but(mut args: Vec<String>, key: &str, more: &[&str]) -> Vec<String> {
     args.retain(|arg| !arg.starts_with(&format!("{key}=")));
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
     args

@@ -7,6 +7,8 @@ use nbdkit_tests::{data::assert_same, nbdkit, run, tool};
 
 use super::authority::Authority;
 
+const MANUAL: &str = include_str!("../../../../nbdkit-plugins/curl/README.md");
+
 /// All that differs from the world outside: names, what the system trusts, and who listens on port 443. The first
 /// process of it is the shell, with which all others end.
 const WORLD: &str = r#"
@@ -21,6 +23,8 @@ nbdkit() { "$NBDKIT" "$@"; }
 
 #[test]
 fn nbdkit_r_curl_https_example_com_disk_img() {
+    let example = "nbdkit -r curl https://example.com/disk.img";
+    assert!(MANUAL.lines().any(|line| line == example), "the manual has the line {example}");
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     authority.save(dir.path());
@@ -41,7 +45,7 @@ fn nbdkit_r_curl_https_example_com_disk_img() {
 
     let script = format!(
         "{WORLD}
-         nbdkit -r curl https://example.com/disk.img
+         {example}
          nbdcopy nbd://localhost \"$dir/copy\""
     );
     let binary = nbdkit().get_program().to_owned();

@@ -83,6 +83,23 @@ fn scripts_that_fail() {
 }
 
 #[test]
+fn a_script_that_hangs_is_not_started_again() {
+    let origin = Origin::of(vec![0; 4096]);
+    let dir = tempfile::tempdir().unwrap();
+    let (ran, pipe) = (dir.path().join("ran"), dir.path().join("pipe"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = format!("header-script=echo x >> {}; read line < {}", ran.display(), pipe.display());
+    let server = Server::start(["-r", "curl", &origin.url("/"), &script, "timeout=1"]);
+    for _ in 0..3 {
+        run(tool("nbdinfo").arg(server.uri())).fails();
+        assert!(server.stderr().contains("Timeout was reached"), "{}", server.stderr());
+    }
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "x\n");
+    // Now it ends.
+    fs::write(&pipe, "\n").unwrap();
+}
+
+#[test]
 fn scripts_run_again_when_it_is_time() {
     // Answers only what has a token that it has not seen more than 5 times; a second later there is a new one.
     let origin = Origin::of(vec![0; 4096]);
@@ -108,6 +125,35 @@ fn scripts_run_again_when_it_is_time() {
     }
     client.disconnect();
     assert_eq!(fs::read_to_string(&ran).unwrap(), "0\n");
+}
+
+#[test]
+fn scripts_for_cookies_run_again_as_well() {
+    let origin = Origin::of(vec![0; 4096]);
+    let args = ["-r", "curl", &origin.url("/"), "cookie-script=echo n=$iteration", "cookie-script-renew=1"];
+    let server = Server::start(args);
+    let mut client = server.connect();
+    client.structured("");
+    nbdkit_tests::until("a second cookie", || {
+        client.read(0, 512).unwrap();
+        origin.asked().iter().any(|request| request.header("cookie").as_deref() == Some("n=1"))
+    });
+    client.disconnect();
+}
+
+#[test]
+fn values_that_look_like_options_are_values() {
+    assert_eq!(header(&["user-agent=--help"], "user-agent").unwrap(), "--help");
+    assert_eq!(header(&["header=-X: --y"], "-x").unwrap(), "--y");
+    assert_eq!(header(&["user=-u", "password="], "authorization").unwrap(), "Basic LXU6");
+    open(&["url=-x"]).fails().says("Could not resolve host: -x");
+    // The last word of a script that is run.
+    let origin = Origin::of(vec![0; 4096]);
+    open(&[&origin.url("/"), "cookie-script=-c true"]).fails().says("cookie-script failed: exit status: 127");
+    let dir = tempfile::tempdir().unwrap();
+    let jar = format!("cookiejar={}", dir.path().join("-jar").display());
+    open(&[&origin.url("/"), &jar]).ok();
+    assert!(dir.path().join("-jar").exists());
 }
 
 /// Sends who comes without a cookie to another path, which sets one.

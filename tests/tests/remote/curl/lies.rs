@@ -112,6 +112,41 @@ fn sizes_that_cannot_be() {
 }
 
 #[test]
+fn a_size_that_is_not_that_of_the_parts() {
+    for claimed in [SIZE - 1, SIZE + 1, SIZE * 1000] {
+        let origin = Origin::start(move |request| match request.method.as_str() {
+            "HEAD" => ok(claimed),
+            _ => well(request, &[0; SIZE]),
+        });
+        let server = Server::start(["-r", "curl", &origin.url("/")]);
+        let mut client = server.connect();
+        assert_eq!(client.structured("").size, claimed as u64);
+        assert_eq!(client.read(0, 512), Err(err::EIO));
+        let says = format!("it was {claimed} bytes when the disk was opened, and is {SIZE}");
+        assert!(server.stderr().contains(&says), "expected {says:?} in {}", server.stderr());
+        client.disconnect();
+    }
+}
+
+#[test]
+fn half_of_it_and_then_nothing() {
+    let origin = Origin::start(|request| match request.range() {
+        Some(_) => {
+            let mut whole = part(0, 511, "65536", &[0; 512]);
+            whole.truncate(whole.len() - 256);
+            whole
+        }
+        None => well(request, &[0; SIZE]),
+    });
+    let server = Server::start(["-r", "curl", &origin.url("/"), "timeout=1"]);
+    let mut client = server.connect();
+    client.structured("");
+    assert_eq!(client.read(0, 512), Err(err::EIO));
+    assert!(server.stderr().contains("Timeout was reached"), "{}", server.stderr());
+    client.disconnect();
+}
+
+#[test]
 fn a_large_size_is_believed_and_costs_nothing() {
     let origin = Origin::start(|_| ok(i64::MAX as usize));
     assert_eq!(open(&[&origin.url("/")]).ok().text(), i64::MAX.to_string());

@@ -28,6 +28,28 @@ fn http_is_forwarded() {
 }
 
 #[test]
+fn the_password_may_be_in_a_file() {
+    let proxy = Origin::of(vec![0; 4096]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "p\n").unwrap();
+    let (address, password) =
+        (format!("proxy=127.0.0.1:{}", proxy.port()), format!("proxy-password=+{}", file.path().display()));
+    open(&["http://nowhere.invalid/disk", &address, "proxy-user=me", &password]).ok();
+    assert_eq!(proxy.asked()[0].header("proxy-authorization").unwrap(), "Basic bWU6cA==");
+}
+
+#[test]
+fn a_proxy_that_is_asked_over_tls() {
+    // What is asked of a proxy for another host, nginx takes for its own.
+    let nginx = Nginx::start("");
+    let proxy = format!("proxy=https://localhost:{}", nginx.tls_port());
+    let url = "http://nowhere.invalid/disk.img";
+    let server = Server::start(["-r", "curl", url, &proxy, &nginx.cainfo()]);
+    assert_serves_bytes_of(&server, &nginx.disk());
+    open(&[url, &proxy]).fails().says("certificate verify failed");
+}
+
+#[test]
 fn https_goes_through_a_tunnel() {
     let nginx = Nginx::start("");
     let (port, asked) = tunnel(nginx.tls_port());

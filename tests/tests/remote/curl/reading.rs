@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use nbdkit_tests::{Server, data::assert_bytes};
+use nbdkit_tests::{Launch, Server, data::assert_bytes};
 
 use super::{assert_serves_bytes_of, nginx::Nginx, nginx::random_file, open, origin::Origin};
 
@@ -40,6 +40,44 @@ fn over_https_with_http_1_1_if_the_user_says_so() {
 }
 
 #[test]
+fn every_name_of_http_2() {
+    let nginx = Nginx::start("");
+    let url = nginx.https("/disk.img");
+    for version in ["none", "2.0", "2TLS", "2-prior-knowledge"] {
+        open(&[&url, &nginx.cainfo(), &format!("http-version={version}")]).ok();
+    }
+    assert!(nginx.log().iter().all(|line| line.starts_with("HTTP/2.0 ")), "{:?}", nginx.log());
+}
+
+#[test]
+fn over_http_2_without_tls_if_the_user_knows_that_the_server_has_it() {
+    let nginx = Nginx::start("listen unix:DIR/http2 http2;");
+    let socket = format!("unix-socket-path={}", nginx.path("http2").display());
+    let args = ["-r", "curl", "http://nowhere.invalid/disk.img", &socket, "http-version=2-prior-knowledge"];
+    assert_serves_bytes_of(&Server::start(args), &nginx.disk());
+    assert!(nginx.log().iter().all(|line| line.starts_with("HTTP/2.0 ")), "{:?}", nginx.log());
+}
+
+#[test]
+fn what_the_kernel_is_told_of_a_connection() {
+    let nginx = Nginx::start("");
+    for (args, keepalive, nodelay) in
+        [(&[][..], false, true), (&["tcp-keepalive=true", "tcp-nodelay=false"], true, false)]
+    {
+        let url = nginx.http("/disk.img");
+        let trace = nginx.path("trace");
+        let strace = ["strace", "-f", "-e", "trace=setsockopt", "-o", trace.to_str().unwrap()];
+        let server = Launch::new([&["-r", "curl", &url], args].concat()).under(strace).start();
+        assert_serves_bytes_of(&server, &nginx.disk());
+        drop(server);
+        let trace = fs::read_to_string(trace).unwrap();
+        for (option, wanted) in [("SO_KEEPALIVE, [1]", keepalive), ("TCP_NODELAY, [1]", nodelay)] {
+            assert_eq!(trace.contains(option), wanted, "{args:?}: {option} in {trace}");
+        }
+    }
+}
+
+#[test]
 fn over_a_unix_socket() {
     let nginx = Nginx::start("");
     let socket = format!("unix-socket-path={}", nginx.path("socket").display());
@@ -55,6 +93,7 @@ fn a_name_with_an_address_of_the_user() {
     let resolve = format!("resolve=example.com:{port}:127.0.0.1");
     let server = Server::start(["-r", "curl", &url, &resolve, &nginx.cainfo(), "ipresolve=v4"]);
     assert_serves_bytes_of(&server, &nginx.disk());
+    open(&[&url, &format!("resolve=*:{port}:127.0.0.1"), &nginx.cainfo()]).ok();
     open(&[&url, &resolve, &nginx.cainfo(), "ipresolve=v6"])
         .fails()
         .says("no address that ipresolve=v6 allows");

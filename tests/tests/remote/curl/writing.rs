@@ -9,7 +9,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use nbdkit_tests::{Server, data::random, eventually, raw::err, run, tool};
+use nbdkit_tests::{Server, data::random, eventually, process::Process, raw::err, run, tool};
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
@@ -77,25 +77,15 @@ fn only_readers_may_come_with_several_connections() {
 }
 
 /// With mod_dav, as one process.
-struct Apache {
+pub struct Apache {
     dir: TempDir,
     port: u16,
-    child: Child,
+    child: Option<Child>,
 }
 
 impl Apache {
     #[track_caller]
-    fn start() -> Apache {
-        for _ in 0..10 {
-            if let Some(apache) = Apache::attempt() {
-                return apache;
-            }
-        }
-        panic!("no free port in ten attempts");
-    }
-
-    /// `None`: the port was taken meanwhile.
-    fn attempt() -> Option<Apache> {
+    pub fn start() -> Apache {
         let dir = tempfile::Builder::new().prefix("nbdkit-apache").tempdir().unwrap();
         fs::create_dir(dir.path().join("www")).unwrap();
         // It becomes another user, who must come here.
@@ -105,33 +95,67 @@ impl Apache {
                 chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
             }
         }
-        let port = free_port();
-        let conf = dir.path().join("apache.conf");
-        fs::write(&conf, configuration(&dir, port, user.is_some())).unwrap();
-        let errors = File::create(dir.path().join("stderr")).unwrap();
+        let mut apache = Apache { dir, port: 0, child: None };
+        // Between the choice of a free port and its use another process may take it: then once more.
+        for _ in 0..10 {
+            apache.port = free_port();
+            let text = configuration(&apache.dir, apache.port, user.is_some());
+            fs::write(apache.dir.path().join("apache.conf"), text).unwrap();
+            if apache.run() {
+                return apache;
+            }
+        }
+        panic!("no free port in ten attempts");
+    }
+
+    /// True once it answers; false if the port was taken meanwhile.
+    fn run(&mut self) -> bool {
+        let errors = File::create(self.dir.path().join("stderr")).unwrap();
         let mut command = tool("apache2");
-        command.arg("-X").arg("-f").arg(&conf);
+        command.arg("-X").arg("-f").arg(self.dir.path().join("apache.conf"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+        let port = self.port;
         let answers = eventually(|| match child.try_wait().unwrap() {
             Some(_) => Some(false),
             None => TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(true),
         });
+        self.child = Some(child);
         if answers == Some(true) {
-            return Some(Apache { dir, port, child });
+            return true;
         }
-        let _ = child.kill();
-        let _ = child.wait();
-        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+        self.kill();
+        let read = |name: &str| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
         let said = read("stderr") + &read("error.log");
         assert!(said.contains("in use"), "apache2 does not start: {said}");
-        None
+        false
     }
 
-    fn disk(&self) -> PathBuf {
+    /// On the same port as before.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        self.kill();
+        // It would take the old one for another that runs.
+        let _ = fs::remove_file(self.dir.path().join("pid"));
+        assert!(self.run(), "the port was taken");
+    }
+
+    /// Ends it at once, with all its connections.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub fn process(&self) -> Process {
+        Process(self.child.as_ref().expect("it runs").id().cast_signed())
+    }
+
+    pub fn disk(&self) -> PathBuf {
         self.dir.path().join("www/disk.img")
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/disk.img", self.port)
     }
 }
@@ -151,7 +175,6 @@ fn configuration(dir: &TempDir, port: u16, is_root: bool) -> String {
 
 impl Drop for Apache {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }

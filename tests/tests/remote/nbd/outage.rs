@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
-use nbdkit_tests::raw::{Client, cmd, err};
+use nbdkit_tests::data::assert_bytes;
+use nbdkit_tests::raw::{self, Client, cmd, err};
 use nbdkit_tests::{HANG, Launch, Server, run, tool, until};
 use nix::sys::signal::Signal;
 
@@ -67,6 +69,54 @@ fn the_retry_filter_hides_it() {
     }
 }
 
+/// Sixteen writes, each over the one before, of which the server has begun one when it dies.
+fn writes_keep_their_order(away: Duration) {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    fs::write(&image, vec![0xff; 64 << 10]).unwrap();
+    let file = image.to_str().unwrap();
+    let slow = ["--filter=log", "--filter=delay", "file", file, "wdelay=1000", "logfile=/dev/stderr"];
+    let mut server = Server::start(slow);
+    let args =
+        ["--filter=retry", "nbd", &server.uri(), "retry-delay=1", "retry-exponential=no", "retries=40"];
+    let proxy = Server::start(args);
+    let mut client = proxy.connect();
+    client.structured("");
+    for i in 0..16 {
+        let mut request = raw::simple(0, cmd::WRITE, 1000 + i, i * 1000, 4000);
+        request.extend_from_slice(&[i as u8; 4000]);
+        client.send(&request).unwrap();
+    }
+    until("a write is at the server", || server.stderr().contains(" Write "));
+    server.kill();
+    fs::remove_file(server.socket()).unwrap();
+    // Nothing to wait for: the point is that nothing happens.
+    thread::sleep(away);
+    let again = Server::start(["file", file]);
+    fs::rename(again.socket(), server.socket()).unwrap();
+    for _ in 0..16 {
+        let reply = client.reply().unwrap();
+        assert_eq!(reply.error(), None, "{reply:?}\n{}", proxy.stderr());
+    }
+    client.call(cmd::FLUSH, 0, 0, 0).unwrap();
+    let mut expected = vec![0xff; 64 << 10];
+    for i in 0..16 {
+        expected[i * 1000..i * 1000 + 4000].fill(i as u8);
+    }
+    assert_bytes("the file", &fs::read(&image).unwrap(), &expected);
+}
+
+#[test]
+fn writes_keep_their_order_through_an_outage() {
+    writes_keep_their_order(Duration::from_secs(1));
+}
+
+#[test]
+#[ignore = "long: an outage of ten seconds"]
+fn writes_keep_their_order_through_a_long_outage() {
+    writes_keep_their_order(Duration::from_secs(10));
+}
+
 #[test]
 fn a_server_that_is_late_is_awaited() {
     let dir = tempfile::tempdir().unwrap();
@@ -75,7 +125,7 @@ fn a_server_that_is_late_is_awaited() {
         let socket = socket.to_owned();
         thread::spawn(move || {
             // The first attempt fails, of which there is no other sign than that the second is a second later.
-            thread::sleep(std::time::Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(300));
             let server = Server::start(["memory", "1M"]);
             fs::rename(server.socket(), &socket).unwrap();
             until("somebody comes", || server.process().sockets() > 1);
@@ -98,7 +148,7 @@ fn a_server_that_is_silent_does_not_keep_the_proxy() {
     let mut proxy = Server::start(["nbd", &format!("socket={}", socket.display())]);
     let mut client = proxy.connect();
     client.hello().unwrap();
-    client.send(&nbdkit_tests::raw::option(7, &nbdkit_tests::raw::go_payload(b""))).unwrap();
+    client.send(&raw::option(raw::opt::GO, &raw::go_payload(b""))).unwrap();
     let _connection = silent.accept().unwrap();
     let began = std::time::Instant::now();
     proxy.signal(Signal::SIGTERM);

@@ -50,6 +50,17 @@ done
     assert_eq!(output.ok().text(), "1048576\n1048576");
 }
 
+/// Also where the kernel knows nothing of vsock.
+#[test]
+fn vsock_where_nobody_listens() {
+    for args in [&["vsock=1", "port=4294967290"][..], &["nbd+vsock://1:4294967290/"]] {
+        let proxy = Server::start([&["nbd"], args].concat());
+        run(tool("nbdinfo").arg(proxy.uri())).fails();
+        let said = proxy.stderr();
+        assert!(said.contains("error: open: vsock 1:4294967290: connect: "), "{said}");
+    }
+}
+
 #[test]
 fn a_socket_that_was_connected_before() {
     let server = Launch::new(["memory", "1M"]).tcp().start();

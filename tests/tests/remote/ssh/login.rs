@@ -136,6 +136,27 @@ fn a_configuration_that_goes_another_way_is_warned_of() {
 }
 
 #[test]
+fn a_debug_flag_tells_more() {
+    let sshd = ready();
+    let serve = |args: &[&str]| {
+        let flags = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let server = Server::start([flags, beside(&sshd, "disk.img")].concat());
+        opens(&server);
+        server.stderr()
+    };
+    let (agreement, step) = (": cipher to the server: ", "SFTP: the server knows fsync@openssh.com");
+    let said = serve(&["-v", "-D", "ssh.log=2"]);
+    for wanted in [agreement, ": key exchange: ", step, "disk.img is open: 4096 bytes", "bytes at once"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let said = serve(&["-v", "-D", "ssh.log=1"]);
+    assert!(said.contains(agreement) && !said.contains(step), "{said}");
+    let said = serve(&["-v"]);
+    assert!(!said.contains(agreement) && !said.contains("was not used"), "{said}");
+    assert_eq!(serve(&["-D", "ssh.log=2"]), "");
+}
+
+#[test]
 fn what_must_be_given() {
     let wrong = |args: &[&str], why: &str| {
         let mut command = nbdkit_tests::nbdkit();
