@@ -178,11 +178,16 @@ impl Components {
         Ok(())
     }
 
+    /// Whether a filter knows that there is nothing to serve for any more. After [`get_ready`](Components::get_ready).
+    pub fn is_over(&self) -> bool {
+        self.filters.iter().rev().any(|(_, filter)| filter.is_over())
+    }
+
     /// The server has detached: the plugin first, the filter nearest to the client last. Each is frozen before the
     /// next one comes. What results is the whole chain.
     ///
     /// # Errors
-    /// When one of them cannot serve.
+    /// When one of them cannot serve. What had started is cleaned up.
     pub async fn after_fork(mut self, server: &Server) -> Result<Next> {
         self.log.debug(format_args!("{}: after_fork", self.entry.name));
         self.plugin.after_fork(server).await?;
@@ -192,10 +197,9 @@ impl Components {
             false => next,
         };
         let mut next = traced(self.entry.name, Next::plugin(self.entry.name, Arc::from(self.plugin)));
-        for (entry, mut filter) in self.filters.into_iter().rev() {
+        for (entry, filter) in self.filters.into_iter().rev() {
             self.log.debug(format_args!("{}: after_fork", entry.name));
-            filter.after_fork(&next, server).await?;
-            next = traced(entry.name, Next::filter(entry.name, Arc::from(filter), next));
+            next = traced(entry.name, start_filter(entry.name, filter, next, server).await?);
         }
         Ok(next)
     }
@@ -261,6 +265,39 @@ impl Components {
     pub fn dump(&self) -> (Lines, Lines) {
         (self.plugin.dump(), self.filters.iter().rev().flat_map(|(_, filter)| filter.dump()).collect())
     }
+}
+
+/// Puts `filter` in front of what has started.
+///
+/// # Errors
+/// When it cannot serve. What had started is cleaned up.
+pub async fn start_filter(
+    name: &'static str,
+    mut filter: Box<dyn Filter>,
+    started: Next,
+    server: &Server,
+) -> Result<Next> {
+    let result = filter.after_fork(&started, server).await;
+    match result {
+        Ok(()) => Ok(Next::filter(name, Arc::from(filter), started)),
+        Err(error) => {
+            drop(filter);
+            // Why it cannot start says more than what goes wrong now.
+            let _ = stand_down(&started, server).await;
+            Err(error)
+        }
+    }
+}
+
+/// The end of what has started and will not serve.
+///
+/// # Errors
+/// When one of them cannot clean up; the others have.
+pub async fn stand_down(started: &Next, server: &Server) -> Result<()> {
+    // What they do in the background ends before they do.
+    server.shutdown();
+    server.drained().await;
+    started.cleanup().await
 }
 
 fn specs(params: Option<&mut dyn ParamSet>) -> Vec<ParamSpec> {

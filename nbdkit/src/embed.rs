@@ -2,6 +2,7 @@
 //! A server inside another program: no command line, no fork, no signals.
 
 use crate::{
+    components::{stand_down, start_filter},
     connection::Service,
     listen::{Listener, Listeners},
     serve::{self, Clients},
@@ -102,20 +103,26 @@ impl Embedded {
         self
     }
 
-    /// Listens on a Unix domain socket at `path`, which must not exist, and serves on threads of its own.
+    /// Listens on a Unix domain socket at `path`, which must not exist, and serves on threads of its own. If a filter
+    /// [is over](Filter::is_over) before that, nothing is bound, and what results has ended already.
     ///
     /// # Errors
     /// When the socket cannot be bound, or plugin or filters cannot get ready.
     pub fn unix(self, path: impl AsRef<Path>) -> Result<Running> {
-        let listeners = Listeners::unix(path.as_ref())?;
-        self.listen(listeners.sockets)
+        self.run(|| Ok(Listeners::unix(path.as_ref())?.sockets))
     }
 
-    /// Serves clients of these sockets, on threads of its own.
+    /// Serves clients of these sockets, on threads of its own. If a filter [is over](Filter::is_over) before that, they
+    /// are closed, and what results has ended already.
     ///
     /// # Errors
     /// When plugin or filters cannot get ready.
-    pub fn listen(mut self, sockets: Vec<Listener>) -> Result<Running> {
+    pub fn listen(self, sockets: Vec<Listener>) -> Result<Running> {
+        self.run(|| Ok(sockets))
+    }
+
+    /// Whether there is something to serve for.
+    fn get_ready(&mut self) -> Result<bool> {
         let log = Log::new(self.sink.clone());
         let startup = |name| Startup::new(log.named(name));
         self.plugin.startup(&startup(self.name));
@@ -126,7 +133,15 @@ impl Embedded {
             filter.config_complete()?;
             filter.get_ready()?;
         }
+        Ok(!self.filters.iter().any(|(_, filter)| filter.is_over()))
+    }
+
+    fn run(mut self, bind: impl FnOnce() -> Result<Vec<Listener>>) -> Result<Running> {
         let stop = Arc::new(Event::new());
+        if !self.get_ready()? {
+            return Ok(Running { stop, thread: None });
+        }
+        let sockets = bind()?;
         let (stopped, (ready, started)) = (stop.listen(), std::sync::mpsc::sync_channel(1));
         let main = move || {
             let executor = Arc::new(Executor::new());
@@ -145,7 +160,7 @@ impl Embedded {
                     Ok(sockets) => sockets,
                     Err(error) => {
                         let _ = ready.send(Err(error));
-                        return chain.cleanup().await;
+                        return stand_down(&chain, &server).await;
                     }
                 };
                 let _ = ready.send(Ok(()));
@@ -172,9 +187,8 @@ impl Embedded {
     async fn start(mut self, server: &Server) -> Result<(Arc<Service>, Next)> {
         self.plugin.after_fork(server).await?;
         let mut chain = Next::plugin(self.name, Arc::from(self.plugin));
-        for (name, mut filter) in self.filters {
-            filter.after_fork(&chain, server).await?;
-            chain = Next::filter(name, Arc::from(filter), chain);
+        for (name, filter) in self.filters {
+            chain = start_filter(name, filter, chain, server).await?;
         }
         let service = Service {
             server: server.clone(),

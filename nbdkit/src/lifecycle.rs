@@ -6,7 +6,7 @@
 use crate::{
     activation, captive,
     cli::{self, DebugFlag, Options, Task, UnixSocket, dump, help, names::Catalogue, options, uri, version},
-    components::Components,
+    components::{Components, stand_down},
     connection::Service,
     listen::{Listener, Listeners, TemporaryDirectory},
     log::Sink,
@@ -115,6 +115,9 @@ fn act(options: &Options, sink: &Arc<Sink>, catalogue: Catalogue) -> Result<u8> 
     }
     components.complete()?;
     components.get_ready()?;
+    if components.is_over() {
+        return Ok(0);
+    }
     Bound::bind(options, sink.clone(), components, offer, inherited)?.go()
 }
 
@@ -385,9 +388,16 @@ impl<'o> Bound<'o> {
                 timeout: options.timeout,
                 bustle: Bustle::default(),
             });
-            let clients = clients.start(options.keepalive)?;
+            let clients = clients.start(options.keepalive);
+            let (clients, signals) = match clients.and_then(|clients| Ok((clients, Signals::new()?))) {
+                Ok(both) => both,
+                Err(error) => {
+                    // That they cannot serve says more than what goes wrong now.
+                    let _ = stand_down(&chain, &server).await;
+                    return Err(error);
+                }
+            };
             notify::ready();
-            let signals = Signals::new()?;
             let served = serve::serve(service, clients, async || signals.next().await).await;
             match served {
                 // Requests are still in flight: their disks cannot be cleaned up under them.

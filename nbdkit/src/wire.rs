@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! [`Wire`]: the bytes to and from one client.
 
+mod files;
 mod secured;
 
 pub use secured::{Ending, Handshake};
 
 use crate::tls::engine::{Engine, Session};
 use async_io::Async;
+use nbdkit_plugin::FileRange;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::FileType,
@@ -103,12 +105,27 @@ impl Wire {
     }
 
     /// As much as goes, now. `None`: nothing goes; then the next call must begin with the same bytes, of which TLS has taken
-    /// some.
-    pub fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+    /// some. With `more`, what goes waits a moment for what the next call brings, to share a packet with it.
+    pub fn try_write(&self, bufs: &[IoSlice<'_>], more: bool) -> io::Result<Option<usize>> {
         match self.secured() {
+            None if more => now(files::announce(self.output().as_fd(), bufs)),
             None => now(rustix::io::writev(self.output().as_fd(), bufs)),
             Some(mut secured) => secured.try_write(self.output().as_fd(), bufs),
         }
+    }
+
+    /// Which ranges of files [`try_send`](Wire::try_send) takes.
+    pub fn sendable_files(&self) -> fn(&FileRange) -> bool {
+        match (&self.secured, &self.output) {
+            (None, None) => files::is_sendable,
+            // Encryption needs the bytes, and what is no socket is not worth the care.
+            _ => |_| false,
+        }
+    }
+
+    /// As [`try_write`](Wire::try_write), with the bytes of a sendable range of a file from `skip` on.
+    pub fn try_send(&self, range: &FileRange, skip: u64) -> io::Result<Option<usize>> {
+        files::send(self.output().as_fd(), range, skip)
     }
 
     /// Ready when [`try_read`](Wire::try_read) is worth another call. Errors show there.

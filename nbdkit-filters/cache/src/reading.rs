@@ -73,7 +73,7 @@ impl Cached {
             let data = match slot {
                 Some(slot) => {
                     let within = Span::new(part.offset - self.export.span(run).offset, part.len);
-                    Data::from(self.storage.range(slot, within)).fetch(&self.pool).await?
+                    Data::from(self.storage.range(slot, within)).fetch(&self.pool, |_| false).await?
                 }
                 // A part is no longer than what was asked for, or than a batch of blocks.
                 None => self.next.pread(part.len as u32, part.offset).await?,

@@ -6,6 +6,11 @@ use rustix::io::ReadWriteFlags;
 use std::{fs::File, io::IoSliceMut, os::unix::fs::FileExt, sync::Arc};
 
 /// A range of an open file.
+///
+/// When it is read is up to the server: a large one may go from the page cache to the client as it is, and is then looked
+/// at as late as the client reads its reply. So the bytes must be what the read is about until they are overwritten or
+/// trimmed by a request: whoever uses places of a file for several things in turn reads them itself
+/// ([`Data::fetch`] with `|_| false`).
 #[derive(Clone, Debug)]
 pub struct FileRange {
     file: Arc<File>,
@@ -27,6 +32,16 @@ impl FileRange {
     /// Where the range starts, in bytes.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// How long the range is, in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True if it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Fills `to` (as long as the range) as far as the page cache goes; never sleeps. How many bytes it got.
@@ -182,11 +197,12 @@ impl Data {
         *self = runs.into();
     }
 
-    /// The same bytes with every range of a file read into memory; zero runs stay what they are.
+    /// The same bytes with the ranges of files read into memory, unless `keep` says of all of them that they can be sent
+    /// as they are; zero runs stay what they are.
     ///
     /// Ready under the same conditions as [`into_buf`](Data::into_buf).
-    pub fn fetch(self, pool: &Pool) -> Op<'static, Data> {
-        if !self.runs().iter().any(|run| matches!(run, Run::File(_))) {
+    pub fn fetch(self, pool: &Pool, keep: impl Fn(&FileRange) -> bool) -> Op<'static, Data> {
+        if !self.runs().iter().any(|run| matches!(run, Run::File(range) if !keep(range))) {
             return Op::ok(self);
         }
         if let Data(Rope::One(Run::File(range))) = &self {

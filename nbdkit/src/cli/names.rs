@@ -85,12 +85,12 @@ impl Catalogue<'_> {
             Kind::Filter => Kind::Plugin,
         };
         if known(kind).contains(&name) {
-            return Some(match has_feature(MANIFEST, kind, name) {
-                true => (
-                    format!("not built into this nbdkit: cargo feature {name}"),
-                    format!("Build nbdkit with '--features {name}' to have it."),
+            return Some(match feature(MANIFEST, kind, name) {
+                Some(feature) => (
+                    format!("not built into this nbdkit: cargo feature {feature}"),
+                    format!("Build nbdkit with '--features {feature}' to have it."),
                 ),
-                false => ("not available yet in this nbdkit".into(), LIST.into()),
+                None => ("not available yet in this nbdkit".into(), LIST.into()),
             });
         }
         (self.names(other).contains(&name) || known(other).contains(&name)).then(|| {
@@ -127,8 +127,11 @@ fn is_short(name: &OsStr) -> bool {
 /// The features of this crate are said once: there.
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 
-fn has_feature(manifest: &str, kind: Kind, name: &str) -> bool {
-    manifest.contains(&format!("\"dep:nbdkit-{name}-{kind}\""))
+/// The feature that brings this component.
+fn feature<'a>(manifest: &'a str, kind: Kind, name: &str) -> Option<&'a str> {
+    let dependency = format!("\"dep:nbdkit-{name}-{kind}\"");
+    let line = manifest.lines().find(|line| line.contains(&dependency))?;
+    Some(line.split_once('=')?.0.trim())
 }
 
 /// The names that people know, whether or not we have them.
@@ -230,8 +233,18 @@ mod tests {
 
     #[test]
     fn features_are_read_from_the_manifest() {
-        assert!(has_feature("x = [\"dep:nbdkit-x-filter\"]", Kind::Filter, "x"));
-        assert!(!has_feature("x = [\"dep:nbdkit-x-filter\"]", Kind::Plugin, "x"));
-        assert!(!has_feature("yx = [\"dep:nbdkit-yx-filter\"]", Kind::Filter, "x"));
+        for (manifest, kind, expected) in [
+            ("x = [\"dep:nbdkit-x-filter\"]", Kind::Filter, Some("x")),
+            ("x = [\"dep:nbdkit-x-filter\"]", Kind::Plugin, None),
+            ("yx = [\"dep:nbdkit-yx-filter\"]", Kind::Filter, None),
+            ("a = [\"dep:nbdkit-a-plugin\"]\n\nx-2 = [\"dep:nbdkit-x-plugin\"]", Kind::Plugin, Some("x-2")),
+        ] {
+            assert_eq!(feature(manifest, kind, "x"), expected, "{manifest}");
+        }
+        // `full` is everything there is.
+        assert_eq!(feature(MANIFEST, Kind::Plugin, "full"), Some("full-plugin"));
+        for (kind, name) in [(Kind::Plugin, "sparse-random"), (Kind::Filter, "multi-conn")] {
+            assert_eq!(feature(MANIFEST, kind, name), Some(name));
+        }
     }
 }

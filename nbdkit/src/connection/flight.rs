@@ -3,7 +3,7 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use nbd_proto::{Command, Request, wire::CommandFlags};
-use nbdkit_plugin::{Buf, Data, Disk, EIO, Error, Extents, Flags, Op, Pool, Result, Span, Wait};
+use nbdkit_plugin::{Buf, Data, Disk, EIO, Error, Extents, FileRange, Flags, Op, Pool, Result, Span, Wait};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,7 +15,7 @@ use std::{
 pub enum Body {
     /// Done.
     Done,
-    /// What was read; no ranges of files are left in it.
+    /// What was read. Of files only those ranges are left in it that the wire can send.
     Data(Data),
     /// Where the holes are.
     Extents(Extents),
@@ -66,6 +66,8 @@ fn survive<T>(call: impl FnOnce() -> T) -> Result<T> {
 pub struct Flight<'d> {
     disk: &'d dyn Disk,
     pool: &'d Pool,
+    /// Which ranges of files are left for the wire to send.
+    keep: fn(&FileRange) -> bool,
     set: FuturesUnordered<InFlight<'d>>,
     /// Bytes of payload that they hold or will.
     bytes: u64,
@@ -73,8 +75,8 @@ pub struct Flight<'d> {
 
 impl<'d> Flight<'d> {
     /// None yet.
-    pub fn new(disk: &'d dyn Disk, pool: &'d Pool) -> Flight<'d> {
-        Flight { disk, pool, set: FuturesUnordered::new(), bytes: 0 }
+    pub fn new(disk: &'d dyn Disk, pool: &'d Pool, keep: fn(&FileRange) -> bool) -> Flight<'d> {
+        Flight { disk, pool, keep, set: FuturesUnordered::new(), bytes: 0 }
     }
 
     /// How many there are.
@@ -94,7 +96,7 @@ impl<'d> Flight<'d> {
 
     /// Begins the operation. The answer, if it is there at once.
     pub fn start(&mut self, request: Request, payload: Buf) -> Option<Answer> {
-        match survive(|| begin(self.disk, self.pool, &request, payload)) {
+        match survive(|| self.begin(&request, payload)) {
             Ok(Begun::Answered(result)) => Some(Answer { request, result }),
             Ok(Begun::Pending(pending)) => {
                 self.bytes += cost(&request);
@@ -102,6 +104,42 @@ impl<'d> Flight<'d> {
                 None
             }
             Err(error) => Some(Answer { request, result: Err(error) }),
+        }
+    }
+
+    fn begin(&self, request: &Request, payload: Buf) -> Begun<'d> {
+        let Flight { disk, pool, keep, .. } = *self;
+        let (span, flags) = (Span::new(request.offset, request.len), flags(request));
+        match request.command {
+            Command::Read => {
+                // The decoder lets no read beyond its limit through, which is below 4 GiB.
+                let len = request.len as u32;
+                let data = disk.pread(len, request.offset).and_then(move |data| {
+                    match data.len() == u64::from(len) {
+                        true => data.fetch(pool, keep),
+                        false => Op::err(Error::new(
+                            EIO,
+                            format!("read {} bytes where {len} were asked for", data.len()),
+                        )),
+                    }
+                });
+                match data {
+                    Op::Ready(result) => Begun::Answered(result.map(Body::Data)),
+                    Op::Wait(wait) => Begun::Pending(Pending::Data(wait)),
+                }
+            }
+            Command::BlockStatus if !disk.info().extents => {
+                Begun::Answered(Ok(Body::Extents(Extents::data(request.len))))
+            }
+            Command::BlockStatus => match disk.extents(span, flags) {
+                Op::Ready(result) => Begun::Answered(result.map(Body::Extents)),
+                Op::Wait(wait) => Begun::Pending(Pending::Extents(wait)),
+            },
+            Command::Write => done(disk.pwrite(payload, request.offset, flags)),
+            Command::Flush => done(disk.flush()),
+            Command::Trim => done(disk.trim(span, flags)),
+            Command::WriteZeroes => done(disk.zero(span, flags)),
+            Command::Cache => done(disk.cache(span)),
         }
     }
 
@@ -128,40 +166,6 @@ pub fn cost(request: &Request) -> u64 {
 enum Begun<'d> {
     Answered(Result<Body>),
     Pending(Pending<'d>),
-}
-
-fn begin<'d>(disk: &'d dyn Disk, pool: &'d Pool, request: &Request, payload: Buf) -> Begun<'d> {
-    let (span, flags) = (Span::new(request.offset, request.len), flags(request));
-    match request.command {
-        Command::Read => {
-            // The decoder lets no read beyond its limit through, which is below 4 GiB.
-            let len = request.len as u32;
-            let data =
-                disk.pread(len, request.offset).and_then(move |data| match data.len() == u64::from(len) {
-                    true => data.fetch(pool),
-                    false => Op::err(Error::new(
-                        EIO,
-                        format!("read {} bytes where {len} were asked for", data.len()),
-                    )),
-                });
-            match data {
-                Op::Ready(result) => Begun::Answered(result.map(Body::Data)),
-                Op::Wait(wait) => Begun::Pending(Pending::Data(wait)),
-            }
-        }
-        Command::BlockStatus if !disk.info().extents => {
-            Begun::Answered(Ok(Body::Extents(Extents::data(request.len))))
-        }
-        Command::BlockStatus => match disk.extents(span, flags) {
-            Op::Ready(result) => Begun::Answered(result.map(Body::Extents)),
-            Op::Wait(wait) => Begun::Pending(Pending::Extents(wait)),
-        },
-        Command::Write => done(disk.pwrite(payload, request.offset, flags)),
-        Command::Flush => done(disk.flush()),
-        Command::Trim => done(disk.trim(span, flags)),
-        Command::WriteZeroes => done(disk.zero(span, flags)),
-        Command::Cache => done(disk.cache(span)),
-    }
 }
 
 fn done(op: Op<'_, ()>) -> Begun<'_> {

@@ -49,7 +49,7 @@ impl<G: Future<Output = ()>> Line<'_, G> {
     /// Waits until some of it has gone; how much.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         loop {
-            match self.wire.try_write(&[IoSlice::new(bytes)]) {
+            match self.wire.try_write(&[IoSlice::new(bytes)], false) {
                 Ok(Some(len)) => return Ok(len),
                 Err(error) => return Err(Error::io(error, "write to client in the handshake")),
                 Ok(None) => self.wait(Wire::poll_writable).await?,

@@ -3,7 +3,7 @@
 
 use crate::wire::Wire;
 use nbd_proto::Head;
-use nbdkit_plugin::Buf;
+use nbdkit_plugin::{Buf, FileRange};
 use std::io::{self, IoSlice};
 
 /// How many pieces one system call takes at most; Linux allows 1024 (`IOV_MAX`).
@@ -17,6 +17,7 @@ enum Piece {
     Bytes(Buf),
     Zeroes(u64),
     Text(Vec<u8>),
+    File(FileRange),
 }
 
 impl Piece {
@@ -26,16 +27,18 @@ impl Piece {
             Piece::Bytes(buf) => buf.len() as u64,
             Piece::Zeroes(len) => *len,
             Piece::Text(text) => text.len() as u64,
+            Piece::File(range) => range.len(),
         }
     }
 
-    /// What of it can be sent at once, after `skip` bytes. Long zeroes go in several pieces.
-    fn rest(&self, skip: u64) -> &[u8] {
+    /// What of it can be sent at once, after `skip` bytes. Long zeroes go in several pieces. `None`: it is in a file.
+    fn rest(&self, skip: u64) -> Option<&[u8]> {
         match self {
-            Piece::Head(head) => &head[skip as usize..],
-            Piece::Bytes(buf) => &buf[skip as usize..],
-            Piece::Zeroes(len) => &ZEROES[..ZEROES.len().min((len - skip) as usize)],
-            Piece::Text(text) => &text[skip as usize..],
+            Piece::Head(head) => Some(&head[skip as usize..]),
+            Piece::Bytes(buf) => Some(&buf[skip as usize..]),
+            Piece::Zeroes(len) => Some(&ZEROES[..ZEROES.len().min((len - skip) as usize)]),
+            Piece::Text(text) => Some(&text[skip as usize..]),
+            Piece::File(_) => None,
         }
     }
 }
@@ -85,6 +88,11 @@ impl Outbox {
         self.push(Piece::Zeroes(len));
     }
 
+    /// Payload in a file, which the wire can send.
+    pub fn file(&mut self, range: FileRange) {
+        self.push(Piece::File(range));
+    }
+
     /// A message of variable length.
     pub fn text(&mut self, text: Vec<u8>) {
         self.push(Piece::Text(text));
@@ -94,8 +102,11 @@ impl Outbox {
     pub fn send(&mut self, wire: &Wire) -> io::Result<u64> {
         let mut total = 0;
         while !self.is_empty() {
-            let (asked, sent) = match self.pieces.len() - self.done {
-                0..=FEW => self.write::<FEW>(wire)?,
+            let (asked, sent) = match self.pieces.get(self.done) {
+                Some(Piece::File(range)) => {
+                    (range.len() - self.sent, wire.try_send(range, self.sent)?.unwrap_or(0) as u64)
+                }
+                _ if self.pieces.len() - self.done <= FEW => self.write::<FEW>(wire)?,
                 _ => self.write::<MANY>(wire)?,
             };
             self.advance(sent);
@@ -108,13 +119,16 @@ impl Outbox {
         Ok(total)
     }
 
-    /// One system call with up to `N` pieces: how many bytes it was given, and how many it took.
+    /// One system call with up to `N` pieces, none of which is in a file: how many bytes it was given, and how many it took.
     fn write<const N: usize>(&self, wire: &Wire) -> io::Result<(u64, u64)> {
         let mut bufs = [IoSlice::new(&[]); N];
         let mut skip = self.sent;
-        let (mut count, mut asked) = (0, 0);
+        let (mut count, mut asked, mut more) = (0, 0, false);
         for (slot, piece) in bufs.iter_mut().zip(&self.pieces[self.done..]) {
-            let rest = piece.rest(skip);
+            let Some(rest) = piece.rest(skip) else {
+                more = true;
+                break;
+            };
             *slot = IoSlice::new(rest);
             count += 1;
             asked += rest.len() as u64;
@@ -124,7 +138,7 @@ impl Outbox {
                 break;
             }
         }
-        let sent = wire.try_write(&bufs[..count])?.unwrap_or(0);
+        let sent = wire.try_write(&bufs[..count], more)?.unwrap_or(0);
         Ok((asked, sent as u64))
     }
 

@@ -128,7 +128,6 @@ fn payload(run: Run, outbox: &mut Outbox) {
     match run {
         Run::Bytes(buf) => outbox.data(buf),
         Run::Zero(len) => outbox.zeroes(len),
-        // `Data::fetch` has left none; sending nothing would put the stream out of step, zeroes would be a lie.
-        Run::File(_) => unreachable!("Data::fetch replaces ranges of files"),
+        Run::File(range) => outbox.file(range),
     }
 }

@@ -80,7 +80,7 @@ impl<'c> State<'c> {
             threads,
             inbox: Inbox::new(connection.pool().clone(), early),
             outbox: Outbox::default(),
-            flight: Flight::new(disk, connection.pool()),
+            flight: Flight::new(disk, connection.pool(), wire.sendable_files()),
             intake: Intake::Open,
             polite: false,
             stopping: false,

@@ -27,8 +27,9 @@ pub(super) fn offer(options: &Options, mut warn: impl FnMut(&str)) -> Result<Opt
             let acceptor = Acceptor::psk(&file, &priority).map_err(|error| match error.kind() {
                 ErrorKind::Unsupported => Error::invalid(format!("--tls-psk: {error}")),
                 _ => unusable(error),
-            });
-            (acceptor?, Named::Psk(file))
+            })?;
+            acceptor.warning().into_iter().for_each(warn);
+            (acceptor, Named::Psk(file))
         }
         None => {
             let Some(directory) = certificates(options)? else {

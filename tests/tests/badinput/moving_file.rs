@@ -2,9 +2,10 @@
 //! A file that is cut, extended or replaced under a running server gives errors or what it holds, never a crash and
 //! never what it did not hold.
 
+use nbdkit_tests::data::random;
 use nbdkit_tests::files::scratch;
-use nbdkit_tests::raw::err;
-use nbdkit_tests::{Server, eventually};
+use nbdkit_tests::raw::{cmd, err};
+use nbdkit_tests::{Launch, Server, eventually};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -45,7 +46,8 @@ fn cut_and_extended_all_the_time() {
                     client.structured("");
                     let mut errors = 0;
                     for round in 0..400 {
-                        let len = [512, 4096, 1 << 20][round % 3];
+                        // Longer ones are sent from the file itself: see below.
+                        let len = [512, 4096, 16 << 10][round % 3];
                         let offset = (round as u64 * 77 + me * 13) * 4096 % (SIZE - len);
                         match client.read(offset, len as u32) {
                             // Data, or zeroes of a file that was cut and extended.
@@ -70,6 +72,50 @@ fn cut_and_extended_all_the_time() {
     });
     fill(&File::options().write(true).open(&path).unwrap(), 1);
     server.assert_serves();
+}
+
+/// Large replies go from the page cache to the socket. When one is cut in the middle, its head has promised more than
+/// there is: then the connection ends.
+#[test]
+fn cut_while_replies_are_on_their_way() {
+    let dir = scratch();
+    let path = dir.path().join("disk");
+    let server = served(&path);
+    let file = File::options().write(true).open(&path).unwrap();
+    let mut client = server.connect();
+    client.simple("");
+    let head = 16;
+    for offset in (0..SIZE).step_by(1 << 20) {
+        client.request(cmd::READ, 0, offset, 1 << 20).unwrap();
+    }
+    client.recv(head).unwrap();
+    file.set_len(0).unwrap();
+    client.finish_sending();
+    let rest = client.drain().unwrap();
+    assert!(rest < SIZE, "{rest} bytes: what was cut off was made up");
+    fill(&file, 1);
+    server.assert_serves();
+}
+
+/// What is sent from the file is what stands there, at any offset, also to a client that reads in crumbs.
+#[test]
+fn large_reads_at_odd_offsets() {
+    let dir = scratch();
+    let path = dir.path().join("disk");
+    let bytes = random(3, SIZE as usize);
+    fs::write(&path, &bytes).unwrap();
+    let file = || Launch::new(["file", path.to_str().unwrap()]);
+    for server in [file().start(), file().tcp().start()] {
+        let mut client = server.connect();
+        client.structured("");
+        for (offset, len) in
+            [(0, 3 << 20), (1, 32 << 10), (4095, 1 << 20), (SIZE - 70_001, 70_001), (777, 32 << 10)]
+        {
+            let read = client.read(offset, len as u32).unwrap();
+            let wanted = &bytes[offset as usize..][..len as usize];
+            assert!(read == wanted, "{len} bytes at {offset}");
+        }
+    }
 }
 
 #[test]
