@@ -62,6 +62,15 @@ impl Acceptor {
         psk::Server::new(file, priority).map(Kind::Psk).map(Acceptor)
     }
 
+    /// What the operator should know, in one line: that everybody may read the file of pre-shared keys. For certificates
+    /// see [`Directory::warnings`].
+    pub fn warning(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Certificates(_) => None,
+            Kind::Psk(server) => server.warning(),
+        }
+    }
+
     /// Begins a connection.
     ///
     /// # Errors

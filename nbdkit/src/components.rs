@@ -307,8 +307,9 @@ fn specs(params: Option<&mut dyn ParamSet>) -> Vec<ParamSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::testing::{CATALOGUE, components, recorded};
+    use crate::cli::testing::{CATALOGUE, Recorder, components, recorded};
     use futures_lite::future::block_on;
+    use nbdkit_plugin::{Error, Op};
 
     fn words(words: &[&str]) -> Vec<OsString> {
         words.iter().map(OsString::from).collect()
@@ -369,6 +370,64 @@ mod tests {
                 ": outer over serialize_requests"
             ]
         );
+    }
+
+    /// Cannot start, and may know that it need not.
+    #[derive(Default)]
+    struct Late(bool);
+
+    impl Filter for Late {
+        fn config(&mut self, key: &str, _: &OsStr) -> Result<Taken> {
+            self.0 = key == "over";
+            Ok(if self.0 { Taken::Yes } else { Taken::No })
+        }
+
+        fn is_over(&self) -> bool {
+            self.0
+        }
+
+        fn after_fork<'a>(&'a mut self, _: &'a Next, _: &'a Server) -> Op<'a, ()> {
+            Op::err(Error::invalid("too late"))
+        }
+    }
+
+    static LATE: FilterEntry = FilterEntry::new::<Late>("late", "cannot start");
+
+    fn with_late() -> (Components, Arc<Recorder>) {
+        let filters = [&[&LATE], CATALOGUE.filters].concat();
+        let catalogue = Catalogue { filters: &filters, ..CATALOGUE };
+        let recorder = Arc::new(Recorder::default());
+        let filters = words(&["outer", "late", "inner"]);
+        let log = Log::new(recorder.clone());
+        (Components::find(catalogue, "zero".as_ref(), &filters, log).unwrap(), recorder)
+    }
+
+    #[test]
+    fn what_has_started_is_cleaned_up_if_the_next_cannot_start() {
+        let (components, log) = with_late();
+        let server = Server::new(Arc::default(), log.clone());
+        let error = block_on(components.after_fork(&server)).map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "too late");
+        assert_eq!(
+            log.take(),
+            [
+                ": zero: after_fork",
+                ": inner: after_fork",
+                ": inner over parallel",
+                ": late: after_fork",
+                ": inner: cleanup",
+                ": zero: cleanup"
+            ]
+        );
+        assert!(server.stopping());
+    }
+
+    #[test]
+    fn any_filter_may_know_that_it_is_over() {
+        let (mut components, _) = with_late();
+        assert!(!components.is_over());
+        components.configure(&words(&["over=1"])).unwrap();
+        assert!(components.is_over());
     }
 
     #[test]

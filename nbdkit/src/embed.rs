@@ -236,3 +236,6 @@ impl Drop for Running {
         let _ = self.end();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,7 +182,10 @@ impl<S: Scripts> Plugin for Host<S> {
             server.shutdown();
         }
         let answer = self.call(Caller::Server(server), "after_fork", &[], Streams::default());
-        answer.and_then(|answer| answer.done("after_fork")).into()
+        let done = answer.and_then(|answer| answer.done("after_fork"));
+        // If not there will be no `cleanup`, and other processes are past having a say.
+        self.ready = done.is_ok();
+        done.into()
     }
 
     fn preconnect(self: Arc<Self>, connection: Connection) -> Op<'static, ()> {

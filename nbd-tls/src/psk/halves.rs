@@ -19,6 +19,7 @@ use openssl::{
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// What OpenSSL takes, in bytes.
@@ -41,11 +42,14 @@ pub(super) enum Lookup {
 pub(crate) struct Server {
     context: SslContext,
     lookup: Index<Ssl, Lookup>,
+    warning: Option<Arc<str>>,
 }
 
 impl Server {
     pub fn new(file: &Path, priority: &Priority) -> Result<Server, Error> {
-        Keys::read(file)?.check(file)?;
+        let keys = Keys::read(file)?;
+        keys.check(file)?;
+        let warning = keys.warning(file).map(Arc::from);
         let lookup = Ssl::new_ex_index().map_err(unusable)?;
         let mut context = context(SslMethod::tls_server(), priority)?;
         let file: PathBuf = file.to_owned();
@@ -65,7 +69,11 @@ impl Server {
             });
             Ok(context.build())
         };
-        Ok(Server { context: build().map_err(unusable)?, lookup })
+        Ok(Server { context: build().map_err(unusable)?, lookup, warning })
+    }
+
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     pub fn accept(&self) -> Result<Engine, Error> {

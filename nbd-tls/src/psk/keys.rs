@@ -2,7 +2,12 @@
 //! Files of pre-shared keys, as `psktool` of GnuTLS writes them: a line `USERNAME:HEXKEY` for each user.
 
 use crate::{Error, ErrorKind, error};
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
 use zeroize::Zeroizing;
 
 /// The largest file: tens of thousands of users.
@@ -14,24 +19,34 @@ const LONGEST_KEY: usize = 256;
 pub(crate) type Key = Zeroizing<Vec<u8>>;
 
 /// A file of keys, read.
-pub(crate) struct Keys(Zeroizing<Vec<u8>>);
+pub(crate) struct Keys {
+    text: Zeroizing<Vec<u8>>,
+    mode: u32,
+}
 
 impl Keys {
     /// # Errors
     /// The file cannot be read, or is too large.
     pub fn read(path: &Path) -> Result<Keys, Error> {
         // Room is made beforehand: a vector that grows leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::new());
-        File::open(path)
-            .and_then(|file| {
-                bytes.reserve_exact(file.metadata()?.len().min(LARGEST) as usize + 1);
-                file.take(LARGEST + 1).read_to_end(&mut bytes)
-            })
-            .map_err(|failure| error::file(path, &failure).within(ErrorKind::Unreadable))?;
-        match bytes.len() as u64 > LARGEST {
+        let load = || -> io::Result<Keys> {
+            let file = File::open(path)?;
+            let metadata = file.metadata()?;
+            let mut text = Zeroizing::new(Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1));
+            file.take(LARGEST + 1).read_to_end(&mut text)?;
+            Ok(Keys { text, mode: metadata.mode() })
+        };
+        let keys = load().map_err(|failure| error::file(path, &failure).within(ErrorKind::Unreadable))?;
+        match keys.text.len() as u64 > LARGEST {
             true => Err(malformed(path, format_args!("larger than {} MiB", LARGEST >> 20))),
-            false => Ok(Keys(bytes)),
+            false => Ok(keys),
         }
+    }
+
+    /// What the operator should know.
+    pub fn warning(&self, path: &Path) -> Option<String> {
+        (self.mode & 0o004 != 0)
+            .then(|| format!("{}: everybody may read these keys: chmod o-r", path.display()))
     }
 
     /// # Errors
@@ -63,7 +78,7 @@ impl Keys {
 
     /// Lines that are not blank, with their numbers.
     fn lines(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let lines = self.0.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let lines = self.text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         (1..).zip(lines).filter(|(_, line)| !line.is_empty())
     }
 }
@@ -119,7 +134,7 @@ mod tests {
     use super::*;
 
     fn keys(text: &str) -> Keys {
-        Keys(Zeroizing::new(text.as_bytes().to_vec()))
+        Keys { text: Zeroizing::new(text.as_bytes().to_vec()), mode: 0o600 }
     }
 
     fn find(text: &str, user: &str) -> Result<Option<Vec<u8>>, String> {

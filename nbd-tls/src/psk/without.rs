@@ -12,6 +12,10 @@ impl Server {
         Err(unsupported())
     }
 
+    pub fn warning(&self) -> Option<&str> {
+        match self.0 {}
+    }
+
     pub fn accept(&self) -> Result<Engine, Error> {
         match self.0 {}
     }

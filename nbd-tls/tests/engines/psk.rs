@@ -6,7 +6,7 @@ use crate::{
     pki::{LEAF, Pki, words},
 };
 use nbd_tls::{Acceptor, Connector, ErrorKind};
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use tempfile::TempDir;
 
 const KEYS: &str = "alice:000102030405060708090a0b0c0d0e0f\nbob:ffff\n";
@@ -165,6 +165,17 @@ fn files_and_names_that_cannot_be_used() {
     assert_eq!(error.to_string(), format!("{}: no TLS-PSK user \"bob\"", bad.display()));
     for name in ["", "a\0b", "long".repeat(40).as_str()] {
         assert_eq!(Connector::psk(name, &bad, &priority).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+#[test]
+fn a_file_that_everybody_may_read() {
+    let folder = TempDir::new().unwrap();
+    let keys = file(&folder, "keys", KEYS);
+    for (mode, warns) in [(0o600, false), (0o640, false), (0o604, true), (0o644, true)] {
+        fs::set_permissions(&keys, fs::Permissions::from_mode(mode)).unwrap();
+        let text = format!("{}: everybody may read these keys: chmod o-r", keys.display());
+        assert_eq!(acceptor(&keys, "NORMAL").warning(), warns.then_some(text.as_str()), "{mode:o}");
     }
 }
 

@@ -54,7 +54,14 @@ pub trait Filter: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The server has detached and changed user; still alone. What is behind has been through it already.
+    /// Whether there is nothing to serve for any more. Asked once, after all have got ready: the server then ends with
+    /// success before it binds, and nobody was ever served.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// The server has detached and changed user; still alone. What is behind has been through it already, and is
+    /// cleaned up again if this fails.
     fn after_fork<'a>(&'a mut self, next: &'a Next, server: &'a Server) -> Op<'a, ()> {
         let _ = (next, server);
         Op::ok(())
@@ -80,7 +87,7 @@ pub trait Filter: Send + Sync + 'static {
         next.open(req)
     }
 
-    /// The last call: all disks are closed.
+    /// The last call: all disks are closed. Only after an `after_fork` that has not failed.
     fn cleanup(self: Arc<Self>) -> Op<'static, ()> {
         Op::ok(())
     }

@@ -42,11 +42,17 @@ params! {
 #[derive(Default)]
 pub struct Exitwhen {
     params: Params,
+    /// Since `startup`.
+    log: Option<Log>,
     /// `None`: nothing is to be waited for.
     watch: Option<Arc<Watch>>,
 }
 
 impl Filter for Exitwhen {
+    fn startup(&mut self, startup: &Startup) {
+        self.log = Some(startup.log.clone());
+    }
+
     fn params(&mut self) -> Option<&mut dyn ParamSet> {
         Some(&mut self.params)
     }
@@ -62,9 +68,16 @@ impl Filter for Exitwhen {
         let scripts: Vec<_> = scripts.iter().cloned().map(Script::new).collect();
         if !events.is_empty() || !scripts.is_empty() {
             let poll = Duration::from_secs((*poll).max(1).into());
-            self.watch = Some(Arc::new(Watch::new(events, scripts, poll)));
+            let watch = self.watch.insert(Arc::new(Watch::new(events, scripts, poll)));
+            if let Some(log) = &self.log {
+                watch.look_before_start(log);
+            }
         }
         Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.has_happened())
     }
 
     fn after_fork<'a>(&'a mut self, _: &'a Next, server: &'a Server) -> Op<'a, ()> {

@@ -24,13 +24,22 @@ impl Watch {
         Watch { events, scripts, poll, happened: AtomicBool::new(false), clients: AtomicUsize::new(0) }
     }
 
+    /// A first look, and every script once: in sight of the user, who waits for that.
+    pub(crate) fn look_before_start(&self, log: &Log) {
+        let _ = self.look(log) || self.scripts.iter().any(|script| self.judge(script.run(), log));
+    }
+
+    pub(crate) fn has_happened(&self) -> bool {
+        self.happened.load(SeqCst)
+    }
+
     /// Watches until it has happened or the server stops.
     pub(crate) async fn run(self: Arc<Self>, server: Server) {
         let log = server.log().named("exitwhen");
         let watch = async {
             let mut sources = Sources::new(&self.events);
             let mut timer = Timer::interval(self.poll);
-            let mut due = true;
+            let mut due = false;
             while !self.look(&log) {
                 // While clients are there, scripts are run when one comes and when the last one goes.
                 if due && self.clients.load(SeqCst) == 0 && self.ask(&log).await {
@@ -77,7 +86,7 @@ impl Watch {
 
     /// Whether it has happened, as far as that can be seen at once.
     fn look(&self, log: &Log) -> bool {
-        if self.happened.load(SeqCst) {
+        if self.has_happened() {
             return true;
         }
         let Some(event) = self.events.iter().find(|event| event.has_happened()) else { return false };
@@ -90,18 +99,24 @@ impl Watch {
     async fn ask(&self, log: &Log) -> bool {
         for script in &self.scripts {
             let script = script.clone();
-            let answer: Result<bool> = Op::blocking(move || script.run()).await;
-            match answer {
-                Ok(true) => {
-                    log.debug(format_args!("exit-when-script: detected scripted event"));
-                    self.happened.store(true, SeqCst);
-                    return true;
-                }
-                Ok(false) => {}
-                Err(error) => log.error(format_args!("{error}")),
+            if self.judge(Op::blocking(move || script.run()).await, log) {
+                return true;
             }
         }
-        self.happened.load(SeqCst)
+        self.has_happened()
+    }
+
+    /// Whether a script has said that it has happened.
+    fn judge(&self, answer: Result<bool>, log: &Log) -> bool {
+        match answer {
+            Ok(true) => {
+                log.debug(format_args!("exit-when-script: detected scripted event"));
+                self.happened.store(true, SeqCst);
+            }
+            Ok(false) => {}
+            Err(error) => log.error(format_args!("{error}")),
+        }
+        self.has_happened()
     }
 
     /// It has happened: the server ends now, or with the last client.

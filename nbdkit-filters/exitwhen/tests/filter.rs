@@ -141,17 +141,50 @@ fn clients_may_stay_and_nobody_comes() {
 }
 
 #[test]
-fn what_has_happened_before_the_start_ends_it_at_once() {
+fn what_has_happened_before_the_start_is_known_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();
-    Chain::new(&[("exit-when-file-created", text(place)), HOUR]).ends();
-    Chain::new(&[("exit-when-file-deleted", text(&place.join("none"))), HOUR]).ends();
+    let none = place.join("none");
     let (reader, writer) = io::pipe().unwrap();
+    let pipe = reader.as_raw_fd().to_string();
+    for (params, is_over) in [
+        (&[][..], false),
+        (&[("exit-when-file-created", text(&none))], false),
+        (&[("exit-when-file-created", text(place))], true),
+        (&[("exit-when-file-deleted", text(place))], false),
+        (&[("exit-when-file-deleted", text(&none))], true),
+        (&[("exit-when-fd-closed", &pipe)], false),
+        (&[("exit-when-script", "exit 0"), ("exit-when-script", "exit 3")], false),
+        (&[("exit-when-script", "exit 3"), ("exit-when-script", "exit 88")], true),
+    ] {
+        assert_eq!(ready(params).is_over(), is_over, "{params:?}");
+    }
     drop(writer);
-    Chain::new(&[("exit-when-fd-closed", &reader.as_raw_fd().to_string()), HOUR]).ends();
-    let chain = Chain::new(&[("exit-when-script", "exit 88"), HOUR]);
-    assert_eq!(chain.connect().map(drop).unwrap_err().to_string(), REJECTION);
-    chain.ends();
+    assert!(ready(&[("exit-when-fd-closed", &pipe)]).is_over());
+}
+
+/// Before the server starts.
+fn ready(params: &[(&str, &str)]) -> Exitwhen {
+    let mut filter = Exitwhen::default();
+    filter.startup(&Startup::new(Bench::default().log().clone()));
+    for (key, value) in params {
+        filter.config(key, value.as_ref()).unwrap();
+    }
+    filter.config_complete().unwrap();
+    filter.get_ready().unwrap();
+    filter
+}
+
+/// A server that was started all the same.
+#[test]
+fn what_has_happened_ends_it_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for (key, value) in [("exit-when-file-created", text(directory.path())), ("exit-when-script", "exit 88")]
+    {
+        let chain = Chain::new(&[(key, value), HOUR]);
+        assert_eq!(chain.connect().map(drop).unwrap_err().to_string(), REJECTION);
+        chain.ends();
+    }
 }
 
 #[test]
@@ -242,8 +275,9 @@ fn a_script_is_run_again_and_again_while_nobody_is_there() {
 fn a_script_that_hangs_does_not_hold_up_the_end() {
     // Those that were begun end with the folder.
     let directory = tempfile::tempdir().unwrap();
-    let script = format!("while test -d {}; do sleep 0.1; done", text(directory.path()));
+    let script = format!("while test -d {}; do sleep 0.1; done", text(&directory.path().join("hangs")));
     let chain = Chain::new(&[("exit-when-script", &script), HOUR]);
+    fs::create_dir(directory.path().join("hangs")).unwrap();
     let connection = chain.bench.request(1, "").connection;
     chain.bench.run(async {
         let mut waiting = chain.next.preconnect(connection).into_future();

@@ -215,6 +215,11 @@ mod tests {
                 "\"null\": not built into this nbdkit: cargo feature null",
                 "Build nbdkit with '--features null' to have it.",
             ),
+            (
+                "full".as_ref(),
+                "\"full\": not built into this nbdkit: cargo feature full-plugin",
+                "Build nbdkit with '--features full-plugin' to have it.",
+            ),
             ("inner".as_ref(), "\"inner\": it is a filter", "Use '--filter=inner' and name a plugin."),
             ("cow".as_ref(), "\"cow\": it is a filter", "Use '--filter=cow' and name a plugin."),
         ] {

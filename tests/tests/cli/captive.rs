@@ -130,6 +130,23 @@ fn a_server_that_cannot_start_runs_no_command() {
 }
 
 #[test]
+fn a_server_that_is_over_before_it_starts_runs_no_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (socket, pidfile, ran) = (path("socket"), path("pid"), format!("touch {}", path("ran")));
+    let place = ["-U", &socket, "-P", &pidfile, "--filter=exitwhen", "memory", "1M"];
+    let created = format!("exit-when-file-created={}", dir.path().display());
+    for event in [created.as_str(), "exit-when-script=exit 88"] {
+        for run in [&["--run", &ran][..], &[], &["-f"]] {
+            let output = run_nbdkit(&[&place[..], &[event], run].concat()).ok();
+            assert_eq!(output.stderr, "", "{event} {run:?}");
+            let left: Vec<_> = dir.path().read_dir().unwrap().collect();
+            assert!(left.is_empty(), "{event} {run:?}: {left:?}");
+        }
+    }
+}
+
+#[test]
 fn the_command_has_standard_input_and_output_to_itself() {
     let mut input = tempfile::tempfile().unwrap();
     input.write_all(b"through\n").unwrap();

@@ -139,6 +139,22 @@ fn clients_that_want_one_version() {
 }
 
 #[test]
+fn a_file_that_everybody_may_read() {
+    let (folder, _) = Folder::complete();
+    for (mode, warns) in [(0o600, false), (0o640, false), (0o604, true), (0o644, true)] {
+        let file = folder.put("keys.psk", KEYS, mode);
+        let psk = format!("--tls-psk={}", file.display());
+        let output = run(nbdkit().args([&psk, "null", "--run", "echo $tls"])).ok();
+        let warning =
+            format!("nbdkit: warning: {}: everybody may read these keys: chmod o-r\n", file.display());
+        let expected = if warns { warning.as_str() } else { "" };
+        assert_eq!((output.text(), &*output.stderr), ("1", expected), "{mode:o}");
+        let output = run(nbdkit().args(["--tls=off", &psk, "null", "--run", "true"])).ok();
+        assert_eq!(output.stderr, "", "{mode:o}: nobody reads it");
+    }
+}
+
+#[test]
 fn a_new_user_needs_no_restart() {
     let (folder, _) = Folder::complete();
     let server = serve(&folder, false);

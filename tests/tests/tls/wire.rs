@@ -82,7 +82,7 @@ fn what_has_not_left_does_not_count_as_written() {
     let bytes = random(2, 8 << 20);
     let mut written = 0;
     let mut write = |wire: &Wire| {
-        let some = wire.try_write(&[IoSlice::new(&bytes[written..])]).unwrap();
+        let some = wire.try_write(&[IoSlice::new(&bytes[written..])], false).unwrap();
         written += some.unwrap_or(0);
         (some, written)
     };
