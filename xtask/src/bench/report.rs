@@ -191,6 +191,7 @@ fn value(row: &Row, series: &Series) -> String {
     let (scale, unit) = match row.unit {
         Unit::RequestsPerSecond => (1e3, "k/s"),
         Unit::BytesPerSecond => (1e6, "MB/s"),
+        Unit::Seconds if series.median() < 1e-3 => (1e-6, "us"),
         Unit::Seconds => (1e-3, "ms"),
     };
     let of = |value: f64| {
