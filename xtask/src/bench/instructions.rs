@@ -29,7 +29,8 @@ const JOB: Job =
 const FILTERS: [(&str, &[&str]); 6] = [
     ("offset", &["offset=0"]),
     ("truncate", &["truncate=64M"]),
-    ("readonly", &[]),
+    // Writable, so that it can be filled.
+    ("readonly", &["readonly-file=/nonexistent"]),
     ("exportname", &[]),
     ("error", &["error-rate=0"]),
     ("log", &[]),
