@@ -28,6 +28,12 @@ fn cut_and_extended_all_the_time() {
     let dir = scratch();
     let path = dir.path().join("disk");
     let server = served(&path);
+    // An export is as large as its file was when it was opened.
+    let clients = [0, 1].map(|me| {
+        let mut client = server.connect();
+        client.structured("");
+        (me, client)
+    });
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let cutter = scope.spawn(|| {
@@ -39,11 +45,10 @@ fn cut_and_extended_all_the_time() {
                 fill(&file, 1);
             }
         });
-        let readers: Vec<_> = (0..2)
-            .map(|me| {
-                let mut client = server.connect();
+        let readers: Vec<_> = clients
+            .into_iter()
+            .map(|(me, mut client)| {
                 scope.spawn(move || {
-                    client.structured("");
                     let mut errors = 0;
                     for round in 0..400 {
                         // Longer ones are sent from the file itself: see below.
@@ -65,10 +70,12 @@ fn cut_and_extended_all_the_time() {
                 })
             })
             .collect();
-        let errors: usize = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
-        println!("{errors} reads met the file cut");
+        let errors: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
+        // Also when one has failed: the cutter would go on for ever.
         done.store(true, SeqCst);
         cutter.join().unwrap();
+        let errors: usize = errors.into_iter().map(Result::unwrap).sum();
+        println!("{errors} reads met the file cut");
     });
     fill(&File::options().write(true).open(&path).unwrap(), 1);
     server.assert_serves();

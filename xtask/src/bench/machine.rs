@@ -46,7 +46,8 @@ impl Machine {
             cpu: of_file("/proc/cpuinfo", "model name").trim_start_matches([':', ' ', '\t']).to_owned(),
             cores: available_parallelism().map_or(1, usize::from),
             memory_gib: number(&of_file("/proc/meminfo", "MemTotal:")) >> 20,
-            kernel: said(Command::new("uname").arg("-sr")),
+            // What follows the version names a build of somebody's.
+            kernel: said(Command::new("uname").arg("-sr")).split('-').next().unwrap_or_default().to_owned(),
             wmem_max: number(&of_file("/proc/sys/net/core/wmem_max", "")),
             load: of_file("/proc/loadavg", "")
                 .split(' ')

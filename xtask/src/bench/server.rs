@@ -84,6 +84,8 @@ impl Server {
         log: &Path,
     ) -> Result<Server> {
         let command = contender.serve(export, &address);
+        // The others never ask for larger ones, and strace would only slow them down.
+        let capped = capped && contender.is_ours();
         Server::spawn(if capped { capped_buffers(&command) } else { command }, address, log)
     }
 
