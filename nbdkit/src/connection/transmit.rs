@@ -74,13 +74,13 @@ impl<'c> Transmission<'c> {
         let (mut turn, mut breath) = (Instant::now(), Instant::now());
         let mut working = self.bustle.work();
         loop {
-            self.begin(&mut state, &replies, &working);
+            let more = self.begin(&mut state, &replies, &working, turn);
             let sent = self.send(&mut state);
             let filled = self.receive(&mut state);
             if state.over() {
                 break;
             }
-            if sent > 0 || filled {
+            if more || sent > 0 || filled {
                 let now = Instant::now();
                 if now - turn > TURN {
                     yield_now().await;
@@ -118,13 +118,20 @@ impl<'c> Transmission<'c> {
         }
     }
 
-    /// Begins requests that have arrived, as many as may be under way.
-    fn begin(&self, state: &mut State<'_>, replies: &Replies<'_>, working: &Working<'_>) {
+    /// Begins requests that have arrived, as many as may be under way. True if its turn is over before all are begun:
+    /// one expensive operation after the other must not put off cheap ones of other clients.
+    fn begin(
+        &self,
+        state: &mut State<'_>,
+        replies: &Replies<'_>,
+        working: &Working<'_>,
+        turn: Instant,
+    ) -> bool {
         let batch = if working.is_crowded() { BATCH } else { EARLY_BATCH };
         while state.flight.len() < self.threads && state.outbox.bytes() < batch {
             let (request, payload) = match state.held.take() {
                 Some(held) => held,
-                None if state.intake == Intake::Closed => return,
+                None if state.intake == Intake::Closed => return false,
                 None => match state.inbox.next(self.session) {
                     Next::Request(request, payload) => (request, payload),
                     Next::Refuse(refusal) => {
@@ -133,14 +140,20 @@ impl<'c> Transmission<'c> {
                     }
                     Next::Disconnect => {
                         state.polite = true;
-                        return state.end_intake(Intake::Closed);
+                        state.end_intake(Intake::Closed);
+                        return false;
                     }
                     Next::Fatal(fatal) => {
                         state.failure = Some(Error::new(EINVAL, fatal.to_string()));
-                        return state.end_intake(Intake::Closed);
+                        state.end_intake(Intake::Closed);
+                        return false;
                     }
-                    Next::Nothing if state.intake == Intake::Ended => return state.all_seen(),
-                    Next::Nothing => return,
+                    Next::Nothing => {
+                        if state.intake == Intake::Ended {
+                            state.all_seen();
+                        }
+                        return false;
+                    }
                 },
             };
             if state.stopping {
@@ -150,12 +163,16 @@ impl<'c> Transmission<'c> {
             let holds = state.flight.bytes() + state.outbox.bytes();
             if holds > 0 && holds + cost(&request) > HOLD {
                 state.held = Some((request, payload));
-                return;
+                return false;
             }
             if let Some(answer) = state.flight.start(request, payload) {
                 replies.answer(answer, &mut state.outbox);
             }
+            if turn.elapsed() > TURN {
+                return true;
+            }
         }
+        false
     }
 
     /// Sends what the socket takes; how many bytes that were.

@@ -4,6 +4,7 @@
 
 mod crossfire;
 mod examples;
+mod fairness;
 mod faults;
 mod leaving;
 mod stopping;
