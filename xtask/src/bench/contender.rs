@@ -59,11 +59,6 @@ impl Contender {
         self.family != Family::Qemu
     }
 
-    /// Whether it is a build of this workspace.
-    pub fn is_ours(&self) -> bool {
-        matches!(self.family, Family::Ours | Family::Before)
-    }
-
     /// Whether this program has such an export at all.
     pub fn can_serve(&self, kind: Kind, transport: Transport) -> bool {
         self.is_nbdkit() || kind == Kind::File && transport != Transport::Tls

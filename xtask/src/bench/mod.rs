@@ -11,6 +11,7 @@ use std::{env, process};
 use crate::packages;
 use crate::process::{Context, Failure, Result, cargo, line, root, run as run_command, target_dir};
 
+mod cap;
 mod chart;
 mod connection;
 mod contender;
@@ -151,7 +152,7 @@ fn measure(options: &Options, contenders: &[Contender], folder: &Folder, results
             let export = Export::full(kind, &folder.data);
             export.create()?;
             let address = Transport::Unix.address(&folder.sockets, number)?;
-            let server = Server::start(contender, &export, address, false, &folder.sockets.join("idle.log"))?;
+            let server = Server::start(contender, &export, address, &folder.sockets.join("idle.log"))?;
             results.idle.push(idle::measure(&server, contender.name)?);
             drop(server);
             export.remove();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nbd_proto::Command::{Read, Write};
 
+use super::cap::Cap;
 use super::connection::Connection;
 use super::contender::Contender;
 use super::content::Content;
@@ -47,6 +48,13 @@ struct Player<'a> {
 impl Rounds {
     /// Measures all tasks of a scene. A contender that cannot take part gets a note.
     pub fn play(&self, scene: &Scene, contenders: &[Contender], notes: &mut Vec<String>) -> Result<Vec<Row>> {
+        let _cap = match scene.capped.then(Cap::set).transpose() {
+            Ok(cap) => cap,
+            Err(why) => {
+                notes.push(format!("{}: left out: {}", scene.name, text(why)));
+                return Ok(Vec::new());
+            }
+        };
         let mut scene = scene.clone();
         let source = self.source(&mut scene, contenders)?;
         let scene = &scene;
@@ -72,7 +80,7 @@ impl Rounds {
         file.create()?;
         let ours = contenders.first().ok_or("nobody takes part")?;
         let address = Transport::Unix.address(&self.folder, 0)?;
-        let server = Server::start(ours, &file, address, false, &self.folder.join("fill.log"))?;
+        let server = Server::start(ours, &file, address, &self.folder.join("fill.log"))?;
         let content = Arc::new(file.fill(&server.address)?);
         drop(server);
         file.settle()?;
@@ -126,13 +134,7 @@ impl Rounds {
 
     fn start(&self, scene: &Scene, contender: &Contender, number: usize) -> Result<Server> {
         let address = scene.transport.address(&self.folder, number)?;
-        Server::start(
-            contender,
-            &scene.export,
-            address,
-            scene.capped,
-            &self.folder.join(format!("{number}.log")),
-        )
+        Server::start(contender, &scene.export, address, &self.folder.join(format!("{number}.log")))
     }
 
     fn task(&self, scene: &Scene, task: &Task, players: &mut [Player<'_>]) -> Result<Row> {
@@ -152,7 +154,7 @@ impl Rounds {
                 }
             }
         }
-        if let (Work::Load(job), false) = (task.work, scene.cold || scene.capped) {
+        if let (Work::Load(job), false) = (task.work, scene.cold) {
             for (player, series) in players.iter().zip(&mut series) {
                 series.system_calls = self.system_calls(player, job)?;
             }

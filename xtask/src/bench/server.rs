@@ -76,17 +76,8 @@ pub struct Usage {
 
 impl Server {
     /// Starts the contender and waits until it has opened the export once.
-    pub fn start(
-        contender: &Contender,
-        export: &Export,
-        address: Address,
-        capped: bool,
-        log: &Path,
-    ) -> Result<Server> {
-        let command = contender.serve(export, &address);
-        // The others never ask for larger ones, and strace would only slow them down.
-        let capped = capped && contender.is_ours();
-        Server::spawn(if capped { capped_buffers(&command) } else { command }, address, log)
+    pub fn start(contender: &Contender, export: &Export, address: Address, log: &Path) -> Result<Server> {
+        Server::spawn(contender.serve(export, &address), address, log)
     }
 
     /// Runs a command that serves at `address` and waits until an export can be opened there.
@@ -165,17 +156,6 @@ impl Drop for Server {
 fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-/// The same command where no socket buffer can be asked for that is larger than 212992 bytes, as on systems whose
-/// net.core.wmem_max is that. strace writes this number over the value of every socket option; to a
-/// switch it means "on", as 1 does. Other system calls run free of it, thanks to seccomp.
-fn capped_buffers(command: &Command) -> Command {
-    let mut strace = Command::new("strace");
-    strace.args(["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=setsockopt"]);
-    strace.args(["-e", "inject=setsockopt:poke_enter=@arg4=00400300", "--"]);
-    strace.arg(command.get_program()).args(command.get_args());
-    strace
 }
 
 #[cfg(test)]
