@@ -35,7 +35,7 @@ const HOLD: u64 = 32 << 20;
 const TURN: Duration = Duration::from_micros(500);
 /// How long it keeps the CPU, when others want that. The kernel would have them wait for its whole slice, 3 ms. (99th
 /// percentile of the wait for 4 KiB beside a client that takes 256 KiB at queue depth 64, 2 CPUs: 0.1 instead of 2.0 ms.)
-const BREATH: Duration = Duration::from_micros(50);
+const BREATH: Duration = Duration::from_micros(20);
 
 /// One connection in transmission.
 pub struct Transmission<'c> {
