@@ -71,10 +71,10 @@ impl<'c> Transmission<'c> {
         let replies = Replies { session: self.session, log: self.log };
         let mut gone = pin!(self.connection.gone());
         let mut patience = Patience::default();
-        let (mut turn, mut breath) = (Instant::now(), Instant::now());
+        let mut turn = Turn::begin();
         let mut working = self.bustle.work();
         loop {
-            let more = self.begin(&mut state, &replies, &working, turn);
+            let more = self.begin(&mut state, &replies, &working, &turn);
             let sent = self.send(&mut state);
             let filled = self.receive(&mut state);
             if state.over() {
@@ -82,13 +82,12 @@ impl<'c> Transmission<'c> {
             }
             if more || sent > 0 || filled {
                 let now = Instant::now();
-                if now - turn > TURN {
+                if turn.is_over(now) {
                     yield_now().await;
                     self.look_up(&mut state, &replies).await;
-                    (turn, breath) = (Instant::now(), Instant::now());
-                } else if now - breath > BREATH {
-                    thread::yield_now();
-                    breath = Instant::now();
+                    turn = Turn::begin();
+                } else {
+                    turn.breathe(now);
                 }
                 continue;
             }
@@ -102,7 +101,7 @@ impl<'c> Transmission<'c> {
             drop(working);
             let wake = poll_fn(|cx| self.poll(&mut state, gone.as_mut(), cx)).await;
             working = self.bustle.work();
-            (turn, breath) = (Instant::now(), Instant::now());
+            turn = Turn::begin();
             match wake {
                 Wake::Ready => {}
                 Wake::Landed(answer) => replies.answer(answer, &mut state.outbox),
@@ -125,7 +124,7 @@ impl<'c> Transmission<'c> {
         state: &mut State<'_>,
         replies: &Replies<'_>,
         working: &Working<'_>,
-        turn: Instant,
+        turn: &Turn,
     ) -> bool {
         let batch = if working.is_crowded() { BATCH } else { EARLY_BATCH };
         while state.flight.len() < self.threads && state.outbox.bytes() < batch {
@@ -168,7 +167,7 @@ impl<'c> Transmission<'c> {
             if let Some(answer) = state.flight.start(request, payload) {
                 replies.answer(answer, &mut state.outbox);
             }
-            if turn.elapsed() > TURN {
+            if turn.is_over(Instant::now()) {
                 return true;
             }
         }
@@ -260,6 +259,32 @@ impl<'c> Transmission<'c> {
             return Poll::Ready(Wake::Late);
         }
         state.poll_beat(cx).map(|()| Wake::Beat)
+    }
+}
+
+/// How long the connection has kept its thread.
+struct Turn {
+    began: Instant,
+    /// When the CPU was last offered to others.
+    breath: Instant,
+}
+
+impl Turn {
+    fn begin() -> Turn {
+        let now = Instant::now();
+        Turn { began: now, breath: now }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now - self.began > TURN
+    }
+
+    /// Offers the CPU, if it is time for that.
+    fn breathe(&mut self, now: Instant) {
+        if now - self.breath > BREATH {
+            thread::yield_now();
+            self.breath = Instant::now();
+        }
     }
 }
 
